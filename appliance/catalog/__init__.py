@@ -1,0 +1,1 @@
+"""Reads ``roles/*/role.yml`` into typed Role objects."""

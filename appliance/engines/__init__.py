@@ -1,0 +1,1 @@
+"""The only hands that write: each engine observes a host and applies a plan."""

@@ -1,0 +1,1 @@
+"""Topology → Bundle: pure rendering of the roles' templates."""
