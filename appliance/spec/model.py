@@ -158,3 +158,8 @@ class Spec(Model):
     relay_host: RelayHost | None = None
     logs: Logs = Field(default_factory=Logs)
     roles: Mapping[str, RoleSettings] = Field(default_factory=dict)
+
+    @property
+    def wire_size(self) -> int:
+        """``message_size`` as it travels, in bytes: base64 in lines of 76 characters and CRLF makes 78 of 57 (RFC 2045, 6.8)."""
+        return -(-self.message_size * 78 // 57)
