@@ -1,4 +1,4 @@
-"""Who exists and who may send as whom: one derivation from the spec for every role's tables (Postfix, Dovecot, policy, OpenDKIM)."""
+"""Who exists and who may send as whom: one derivation from the spec for the tables of every role."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class People:
     """Address tables with every spelling (A-label and, for international domains, U-label keys).
 
     ``domains``: hosted domain spellings. ``mailboxes``: canonical address → quota in bytes (None: no limit), enabled only.
-    ``disabled``: spellings of disabled mailboxes. ``recipients``: spelling → final addresses, aliases expanded *one* level as Postfix's
-    virtual_alias_maps wants them, with an identity entry per mailbox, ``@domain`` catch-alls, postmaster and abuse, bare names too.
+    ``disabled``: spellings of disabled mailboxes. ``recipients``: spelling → final addresses, aliases expanded *one* level as
+    Postfix's virtual_alias_maps wants them, with an identity entry per mailbox, ``@domain`` catch-alls, postmaster and abuse,
+    bare names too.
     ``members``: spelling → local mailboxes reached at the end, aliases expanded wholly (the quota check).
     ``owners``: spelling → logins that may send as it. ``outside``: alias → addresses elsewhere (they need SRS).
     ``probe``: the appliance's own mailbox, never in ``mailboxes``.
@@ -116,9 +117,10 @@ def _owners(spec: Spec, probe: str, members: Mapping[str, tuple[str, ...]]) -> I
     for domain in spec.domains:
         for name in ALWAYS:
             # whoever reads postmaster@ may answer as it
-            if f"{name}@{domain}" not in spec.mailboxes and f"{name}@{domain}" not in spec.aliases and members.get(f"{name}@{domain}"):
-                for spelling in spellings(f"{name}@{domain}"):
-                    yield spelling, members[f"{name}@{domain}"]
+            address = f"{name}@{domain}"
+            if address not in spec.mailboxes and address not in spec.aliases and members.get(address):
+                for spelling in spellings(address):
+                    yield spelling, members[address]
     yield probe, (probe,)
 
 
@@ -127,5 +129,6 @@ def _senders(address: str, alias: Alias, members: Mapping[str, tuple[str, ...]])
 
 
 def _outside(spec: Spec) -> Mapping[str, tuple[str, ...]]:
-    outside = {a: tuple(t for t in alias.to if t.rpartition("@")[2] not in spec.domains) for a, alias in spec.aliases.items()}
+    here = (*spec.domains, spec.hostname)
+    outside = {a: tuple(t for t in alias.to if t.rpartition("@")[2] not in here) for a, alias in spec.aliases.items()}
     return {a: to for a, to in outside.items() if to}

@@ -1,4 +1,4 @@
-"""Role folders → typed Role objects. Reads only the folders that it is given; every fault names the role.yml and the field."""
+"""Role folders → typed Role objects. Reads only the folders it is given; every fault names the role.yml and the field."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _offer(name: str, f: Fields) -> Offer:
 def _use(f: Fields, name: str, value: object) -> Use:
     if value not in ("required", "optional", "later"):
         f.fail(f"uses.{name}", "expected required, optional or later")
-    return Use(name, value)  # type: ignore[arg-type]
+    return Use(name, value)
 
 
 def _volume(f: Fields) -> VolumeDef:

@@ -19,7 +19,8 @@ STAGES = ("verdict", "change", "sign")
 class Option:
     """One typed option of a role; the spec's model, the schema and ``explain`` are made from it.
 
-    ``type`` is a name of ``spec/types.py``: string, boolean, integer, size, duration, address, domain, choice, path, folder, list.
+    ``type`` is a name of ``spec/types.py``: string, boolean, integer, size, duration, address, domain, choice, path,
+    folder, list.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Option:
 
 @dataclass(frozen=True)
 class FileDef:
-    """A file of a service as role.yml says it. ``template`` is below the role's ``templates/``; ``ref`` names a secret of the ring."""
+    """A file of a service. ``template`` is below the role's ``templates/``; ``ref`` names a secret of the ring."""
 
     path: str
     template: str = ""
@@ -103,7 +104,7 @@ class ServiceDef:
     takes_milters: tuple[str, ...] = ()  # the MILTER_SERVICES it runs
     reload: tuple[str, ...] = ()
     health: Health | None = None
-    validate: Validate = Validate()
+    validate: Validate = field(default_factory=Validate)
     env: tuple[tuple[str, str], ...] = ()
     stop_timeout: int = 30
 

@@ -28,7 +28,7 @@ def sha256(data: bytes) -> str:
 
 
 def digest_of(value: Any) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a value's canonical JSON: short enough for a label, long enough here."""
+    """The first 16 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode())[:16]
 
 
@@ -78,7 +78,7 @@ AnyFile = File | SecretFile
 
 @dataclass(frozen=True)
 class Mount:
-    """A named volume inside a container. ``nocopy``: the engine must not seed it from this image (see PITFALLS: owner and mode)."""
+    """A named volume inside a container. ``nocopy``: the engine must not seed it (its owner and mode) from this image."""
 
     volume: str
     path: str
@@ -139,8 +139,11 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Validate:
-    """How new files are tried in a throwaway container: ``commands`` must end with 0 and an empty stderr, then ``trial``
-    (if any) runs beside the started daemon and must end with 0 within ``timeout`` seconds."""
+    """How new files are tried in a throwaway container.
+
+    ``commands`` must end with 0 and an empty stderr, then ``trial`` (if any) runs beside the started daemon and must end with 0
+    within ``timeout`` seconds.
+    """
 
     commands: tuple[tuple[str, ...], ...] = ()
     trial: tuple[str, ...] = ()
@@ -176,7 +179,7 @@ class ServiceBundle:
 
 @dataclass(frozen=True)
 class NetworkBundle:
-    """The instance's network. ``dynamic`` is the range from which the engine gives addresses to services without a fixed one."""
+    """The instance's network. ``dynamic``: the range from which the engine gives addresses to services without a fixed one."""
 
     name: str
     subnet: str
@@ -187,7 +190,7 @@ class NetworkBundle:
 
 @dataclass(frozen=True)
 class VolumeBundle:
-    """A volume the instance needs. ``state``: holds what cannot be made again (mail, queue …), ``holds`` says what in words."""
+    """A volume. ``state``: it holds what cannot be made again (mail, queue …); ``holds`` says what in words."""
 
     name: str
     state: bool
