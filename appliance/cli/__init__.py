@@ -1,0 +1,1 @@
+"""The command line: one module per verb; ``app`` is the only one who knows everybody."""
