@@ -1,0 +1,73 @@
+"""What the plan refuses, each with a number and a remedy, and what it warns of."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from appliance.observed import Observed
+from appliance.plan.words import human_size
+from appliance.render.bundle import Bundle
+
+#: seconds between the controller's clock and the engine's from which signatures and logs mislead
+CLOCK_SKEW = 5.0
+DISK_LEFT = 2 * 2**30
+
+
+def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
+    """Sentences; apply does nothing while there is one."""
+    yield from _ring(bundle, observed, adopt, missing_keys)
+    seen = {s.name for s in bundle.services}
+    taken = {(p.address, p.port): p.who for p in observed.ports}
+    for service in bundle.services:
+        for port in service.runtime.ports:
+            who = next((w for (a, n), w in taken.items() if n == port.host_port and _meet(a, port.address)), None)
+            if who:
+                yield f"port {port.address}:{port.host_port} ({port.name}) is held by {who}; stop it, or set listen.ports.{port.name}"
+    if observed.network is None:
+        wanted = ipaddress.ip_network(bundle.network.subnet)
+        for route in observed.host.routes:
+            other = ipaddress.ip_network(route, strict=False)
+            if other.version == wanted.version and other.prefixlen > 0 and wanted.overlaps(other):  # type: ignore[arg-type]
+                yield f"the subnet {wanted} meets {other}, which the engine's host already uses; set network.subnet to a free one"
+    elif observed.network.subnet != bundle.network.subnet:
+        yield (
+            f"the network's subnet cannot change under {len(seen)} running services"
+            f" ({observed.network.subnet} → {bundle.network.subnet}); `appliance down` (data stays), then `appliance up`"
+        )
+
+
+def _ring(bundle: Bundle, observed: Observed, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
+    if observed.ring_id and bundle.ring_id is None:
+        yield (
+            f"{bundle.instance} runs with the key ring {observed.ring_id}, and {len(missing_keys)} keys are not here;"
+            " `appliance keys pull` or `appliance keys import` brings them"
+        )
+    elif observed.ring_id and observed.ring_id != bundle.ring_id and not adopt:
+        yield (
+            f"{bundle.instance} belongs to the key ring {observed.ring_id}, and the ring here is {bundle.ring_id}:"
+            " another folder deploys an instance of the same name; choose another name, or say --adopt"
+        )
+
+
+def _meet(one: str, other: str) -> bool:
+    everywhere = ("0.0.0.0", "::", "*", "")  # noqa: S104
+    return one == other or one in everywhere or other in everywhere
+
+
+def warnings(bundle: Bundle, observed: Observed, allow_remove: frozenset[str]) -> Iterator[str]:
+    """Sentences that stop nothing."""
+    host = observed.host
+    yield from host.warnings
+    budget = sum(s.runtime.memory for s in bundle.services)
+    if host.memory and budget > host.memory:
+        yield f"the services may take {human_size(budget)} together, and the machine has {human_size(host.memory)}"
+    if host.disk_free and host.disk_free < DISK_LEFT:
+        yield f"only {human_size(host.disk_free)} are free where the volumes lie"
+    if abs(host.clock_skew) > CLOCK_SKEW:
+        yield f"this machine's clock and the engine's differ by {host.clock_skew:.0f} s; set both by NTP"
+    wanted = {v.name for v in bundle.volumes}
+    for name in sorted(set(observed.volumes) - wanted):
+        short = name.removeprefix(f"{bundle.instance}-")
+        if not name.endswith(("-config", "-sock")) and short not in allow_remove:
+            yield f"the volume {name} is no longer used and stays; --allow-remove {short} removes it with its content"
