@@ -106,7 +106,7 @@ def _strongest(wanted: ServiceBundle, seen: ObservedService, files: tuple[FileCh
         asked.append("reload" if wanted.reload else "restart")
     if not asked:
         return "", ()
-    strongest = max(asked, key=ON_CHANGE_ORDER.index)  # type: ignore[arg-type]
+    strongest = max(asked, key=ON_CHANGE_ORDER.index)
     if strongest == "reload" and not wanted.reload:
         strongest = "restart"
     return strongest, tuple(why)
@@ -128,7 +128,7 @@ def _file_changes(wanted: ServiceBundle, manifest: Manifest | None) -> Iterator[
             now.on_change,
             now.build,
         ):
-            stronger = max((mark.on_change, file.on_change), key=ON_CHANGE_ORDER.index)  # type: ignore[arg-type]
+            stronger = max((mark.on_change, file.on_change), key=ON_CHANGE_ORDER.index)
             yield FileChange(file.path, "changed", stronger, file.secret, file.source)
     for path in sorted(set(before) - {f.path for f in wanted.files}):
         yield FileChange(path, "removed", before[path].on_change, before[path].secret)

@@ -23,12 +23,13 @@ def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: t
         for port in service.runtime.ports:
             who = next((w for (a, n), w in taken.items() if n == port.host_port and _meet(a, port.address)), None)
             if who:
-                yield f"port {port.address}:{port.host_port} ({port.name}) is held by {who}; stop it, or set listen.ports.{port.name}"
+                place = f"port {port.address}:{port.host_port} ({port.name})"
+                yield f"{place} is held by {who}; stop it, or set listen.ports.{port.name}"
     if observed.network is None:
         wanted = ipaddress.ip_network(bundle.network.subnet)
         for route in observed.host.routes:
             other = ipaddress.ip_network(route, strict=False)
-            if other.version == wanted.version and other.prefixlen > 0 and wanted.overlaps(other):  # type: ignore[arg-type]
+            if other.version == wanted.version and other.prefixlen > 0 and wanted.overlaps(other):
                 yield f"the subnet {wanted} meets {other}, which the engine's host already uses; set network.subnet to a free one"
     elif observed.network.subnet != bundle.network.subnet:
         yield (

@@ -27,7 +27,7 @@ _FIELDS = {
 def human_size(number: int) -> str:
     """``268435456`` → ``256 MiB``."""
     size, unit = float(number), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):  # noqa: B007
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":
             break
         size /= 1024

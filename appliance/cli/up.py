@@ -1,0 +1,130 @@
+"""`appliance up`: plan, ask, make keys and images, apply, verify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance.cli.app import App, pass_app
+from appliance.errors import ApplianceError, Exit
+
+if TYPE_CHECKING:
+    from appliance.cli.planning import Planned
+
+
+@click.command()
+@click.option("--wait-timeout", default=180, show_default=True, help="seconds until every service must be able to do its work")
+@click.option("--no-verify", is_flag=True, help="do not send mail through it at the end")
+@click.option("--suite", type=click.Choice(["smoke", "full"]), default="smoke", show_default=True)
+@click.option("--allow-remove", metavar="VOLUME", multiple=True, help="a volume whose content may be lost")
+@click.option("--adopt", is_flag=True, help="take over an instance that another key ring deployed")
+@click.option("--break-lock", is_flag=True, help="end an apply of somebody else that holds the lock")
+@pass_app
+def command(
+    app: App,
+    wait_timeout: int,
+    no_verify: bool,
+    suite: str,
+    allow_remove: tuple[str, ...],
+    adopt: bool,
+    break_lock: bool,
+) -> int:
+    """Plan, apply, verify. Safe to repeat: a second run changes nothing.
+
+    Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y such a plan is not applied.
+    """
+    from appliance.cli import planning
+
+    report = app.report()
+    try:
+        planned = planning.make(app, allow_remove=allow_remove, adopt=adopt)
+        show(app, planned)
+        if planned.plan.refusals:
+            raise ApplianceError(f"the plan is refused: {planned.plan.refusals[0]}")
+        if not planned.plan.empty:
+            ask(app, planned)
+            planned = prepare(app, planned, allow_remove, adopt)
+            apply(app, planned, why="up", wait=wait_timeout, break_lock=break_lock)
+        return Exit.DONE if no_verify else prove(app, suite)
+    finally:
+        report.close()
+
+
+def show(app: App, planned: Planned) -> None:
+    """The plan, before anything is done."""
+    from appliance.cli import planning
+
+    if app.json:
+        app.report().event("plan", **planning.document(planned))
+    else:
+        for line in planning.lines(planned):
+            app.say(line)
+
+
+def ask(app: App, planned: Planned) -> None:
+    """Asks where the plan interrupts or removes; raises ApplianceError when nobody can answer, click.Abort for a no."""
+    from appliance.cli.planning import summary
+
+    risky = [c for c in planned.plan.changes if c.interrupts or c.action == "remove"]
+    risky_resources = [r for r in planned.plan.resources if r.action == "remove" and r.danger]
+    if app.yes or not (risky or risky_resources):
+        return
+    if not app.interactive:
+        raise ApplianceError(
+            f"the plan interrupts or removes something, and nobody can be asked ({summary(planned.plan)})",
+            hint="say -y to apply it; `appliance plan` shows it",
+        )
+    if not click.confirm("Apply this plan?", err=True):
+        raise ApplianceError("nothing was changed")
+
+
+def prepare(app: App, planned: Planned, allow_remove: tuple[str, ...] = (), adopt: bool = False) -> Planned:
+    """Makes the images and the keys that are missing, then plans again with them."""
+    from appliance.cli import planning
+
+    order, report = planned.plan, app.report()
+    keys = [r.ref for r in order.resources if r.kind == "key"]
+    images = [r.ref for r in order.resources if r.kind == "image"]
+    if images:
+        build_images(app, images)
+    if keys:
+        report.start("keys", f"making {len(keys)} keys")
+        app.ring().create(app.spec(), report)
+        report.done("keys")
+    return planning.make(app, allow_remove=allow_remove, adopt=adopt) if keys or images else planned
+
+
+def build_images(app: App, tags: list[str]) -> None:
+    """Builds those images of the lock whose tags are missing."""
+    from appliance.images.build import build
+    from appliance.images.lock import read
+
+    names = [name for name, tag in app.tags().items() if tag in tags]
+    build(app.engine().client, names, read(app.folder), app.report())  # type: ignore[attr-defined]
+
+
+def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) -> None:
+    """Hands the plan to the engine."""
+    import getpass
+    import socket
+
+    from appliance.plan.build import without_keys
+
+    ring, spec = app.ring(), app.spec()
+    app.engine().apply(
+        without_keys(planned.plan),
+        lambda ref: ring.read(ref, spec),
+        app.report(),
+        who=f"{getpass.getuser()}@{socket.gethostname()}",
+        why=why,
+        wait=wait,
+        break_lock=break_lock,
+    )
+
+
+def prove(app: App, suite: str) -> int:
+    """Runs verify and shows its proof; exit 3 when a check failed."""
+    from appliance.cli.verify import prove as run
+
+    return run(app, suite=suite)
