@@ -1,0 +1,199 @@
+"""The key ring of an instance: a folder beside the spec. Keys are made once and never overwritten.
+
+Certificates are not keys: those that the ring issues itself are issued again, for the same key, when 30 days are left or
+when the host name changed. What pins the public key (Postfix's ``relay_clientcerts``, TLSA records) does not notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.errors import ApplianceError
+from appliance.keys import given, make
+from appliance.keys.folder import Folder
+from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, make_identity, read_identity
+from appliance.keys.lacking import lacking
+from appliance.keys.needs import Need, needs
+from appliance.keys.view import KeyView
+from appliance.spec.model import Spec
+
+if TYPE_CHECKING:
+    from appliance.engines.base import Report
+
+TOKENS = ("double-bounce", "probe")
+#: seconds between two words about many keys
+_BEAT = 5.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the ring for people: no secret byte. ``expires`` of certificates; ``created`` is the file's time; both UTC."""
+
+    need: Need
+    path: Path
+    fingerprint: str | None
+    public: str
+    created: datetime | None
+    expires: datetime | None
+
+
+class KeyRing:
+    """The ring in ``folder``, which has the instance's name.
+
+    ``base`` is the folder of the spec, to which the user's files are relative; by default two above the ring.
+    """
+
+    def __init__(self, folder: Path, base: Path | None = None, now: Callable[[], datetime] = _now) -> None:
+        self.folder = Folder(folder)
+        self.base = folder.parent.parent if base is None else base
+        self.now = now
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a ring."""
+        return self.folder.has(RING_JSON)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whose ring it is, None before there is one. Raises ApplianceError: garbled, open to others, another instance's."""
+        return read_identity(self.folder)
+
+    @property
+    def ring_id(self) -> str | None:
+        """The ring's id, None before there is one."""
+        return self.identity.ring_id if self.identity else None
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+    def view(self, spec: Spec) -> KeyView:
+        """Fingerprints, public halves and tokens.
+
+        What ``create`` would make has no fingerprint, also where an old certificate is there: the plan shows it as new at up.
+        """
+        self._belongs(spec)
+        identity, fingerprints, public = self.identity, {}, {}
+        new = lacking(needs(spec), self.folder, self.now())
+        for need, data in self._present(spec):
+            if half := self._public(need, data):
+                public[need.ref] = half
+            if identity and need.ref not in new:
+                fingerprints[need.ref] = identity.fingerprint(data)
+        if identity is None:
+            return KeyView(None, {}, public, {})
+        fingerprints |= {ref: identity.fingerprint(self.folder.read(ref)) for ref in (RING_JSON, HMAC_KEY)}
+        return KeyView(identity.ring_id, fingerprints, public, {purpose: identity.token(purpose) for purpose in TOKENS})
+
+    def read(self, ref: str, spec: Spec) -> bytes:
+        """The bytes of an entry, as a daemon gets them. Raises ApplianceError when there is no such entry."""
+        if ref in given.given_refs(spec):
+            return given.given(ref, spec, self.base)
+        if not self.folder.has(ref):
+            raise ApplianceError(f"the key ring {self.folder.root} has no {ref}", hint="`appliance up` makes what is missing")
+        return self.folder.read(ref)
+
+    def entries(self, spec: Spec) -> tuple[Entry, ...]:
+        """Everything that the spec needs, present or not, with what people may know of it."""
+        view, present = self.view(spec), {n.ref: data for n, data in self._present(spec)}
+        return tuple(self._entry(need, view, present) for need in needs(spec))
+
+    def warnings(self, spec: Spec) -> tuple[str, ...]:
+        """What the plan should say of the user's own files: expired, for another name, open to others."""
+        return given.warnings(spec, self.base, self.now())
+
+    def _entry(self, need: Need, view: KeyView, present: Mapping[str, bytes]) -> Entry:
+        path = self.base / need.path if need.kind == "given" else self.folder.path(need.ref)
+        data, expires = present.get(need.ref), None
+        if data is not None and need.key:
+            expires = make.parse_chain(data, str(path))[0].not_valid_after_utc
+        created = datetime.fromtimestamp(path.stat().st_mtime, UTC) if data is not None else None
+        return Entry(need, path, view.fingerprint(need.ref), view.public.get(need.ref, ""), created, expires)
+
+    def _belongs(self, spec: Spec) -> None:
+        if spec.name != self.folder.root.name:
+            raise ApplianceError(f"{self.folder.root} is not the folder for the key ring of {spec.name!r}")
+
+    def _present(self, spec: Spec) -> Iterator[tuple[Need, bytes]]:
+        for need in needs(spec):
+            if need.kind == "given":
+                yield need, given.given(need.ref, spec, self.base)
+            elif self.folder.has(need.ref):
+                yield need, self.folder.read(need.ref)
+
+    def _public(self, need: Need, data: bytes) -> str:
+        place = str(self.folder.path(need.ref))
+        if need.domain:
+            return make.dkim_public(make.parse_key(data, place))
+        if need.key:
+            return make.key_fingerprint(make.parse_chain(data, place)[0].public_key())  # type: ignore[arg-type]
+        return ""
+
+    # -- making ------------------------------------------------------------------------------------------------------
+    def missing(self, spec: Spec) -> tuple[str, ...]:
+        """What ``create`` would make: keys that are not there, certificates that are not there or due."""
+        self._belongs(spec)
+        read_identity(self.folder)
+        return tuple(lacking(needs(spec), self.folder, self.now()))
+
+    def create(self, spec: Spec, report: Report) -> tuple[str, ...]:
+        """Makes what is missing and returns its references. No key is overwritten, not even by two controllers at once."""
+        self._belongs(spec)
+        make_identity(self.folder, self.now())
+        self.folder.create(".gitignore", b"*\n")
+        new = lacking(needs(spec), self.folder, self.now())
+        if not new:
+            return ()
+        step = "keys"
+        report.start(step, f"making {_count(new)} in {self.folder.root}")
+        try:
+            self._make_keys([n for n in new.values() if n.kind == "key"], report)
+            for need in new.values():
+                if need.kind == "certificate":
+                    self._issue(need)
+        except ApplianceError as why:
+            report.failed(step, why.message)
+            raise
+        report.done(step, f"made {_count(new)} in {self.folder.root}")
+        return tuple(new)
+
+    def _make_keys(self, keys: list[Need], report: Report) -> None:
+        """In parallel: making an RSA key takes 50 to 500 ms of one core, outside Python's lock."""
+        said = time.monotonic()
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for done, need in enumerate(pool.map(self._make_key, keys), 1):
+                if time.monotonic() - said > _BEAT and done < len(keys):
+                    said = time.monotonic()
+                    report.note(f"{done} of {len(keys)} keys made, the last one {need.ref}")
+
+    def _make_key(self, need: Need) -> Need:
+        self.folder.create(need.ref, make.private_key(need.algorithm))
+        return need
+
+    def _issue(self, need: Need) -> None:
+        key = self._key(need.key)
+        issuer, issuer_key = None, key
+        if need.issuer:
+            issuer = make.parse_chain(self.folder.read(need.issuer), need.issuer)[0]
+            issuer_key = self._key(need.issuer_key)
+        data = make.certificate(need, key, issuer, issuer_key, self.now())
+        if not self.folder.create(need.ref, data):
+            self.folder.replace(need.ref, data)
+
+    def _key(self, ref: str) -> make.PrivateKey:
+        return make.parse_key(self.folder.read(ref), str(self.folder.path(ref)))
+
+
+def _count(new: Mapping[str, Need]) -> str:
+    keys = sum(n.kind == "key" for n in new.values())
+    certificates = len(new) - keys
+    words = [f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((keys, "key"), (certificates, "certificate")) if n]
+    return " and ".join(words)
