@@ -32,7 +32,7 @@ def command(
 ) -> int:
     """Plan, apply, verify. Safe to repeat: a second run changes nothing.
 
-    Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y such a plan is not applied.
+    Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y it is not applied.
     """
     from appliance.cli import planning
 

@@ -1,0 +1,240 @@
+"""The plan as a table: what is wanted, what was found, what happens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from appliance.observed import FileMark, HostFacts, Manifest, Observed, ObservedService, PortHolder
+from appliance.plan import Wishes, plan
+from appliance.plan.diff import diff, removes_people
+from appliance.render.bundle import (
+    Bundle,
+    File,
+    Mount,
+    NetworkBundle,
+    OnChange,
+    Port,
+    Runtime,
+    SecretFile,
+    ServiceBundle,
+    VolumeBundle,
+)
+
+RUNTIME = Runtime(
+    image="appliance/x:1",
+    command=("x",),
+    hostname="mail.example.org",
+    memory=256 * 2**20,
+    mounts=(Mount("t-x-config", "/config", True),),
+    ports=(Port("smtp", "0.0.0.0", 25, 25),),  # noqa: S104
+)
+
+
+def file(path: str, data: bytes = b"one", on_change: OnChange = "reload", **more: bool) -> File:
+    return File(path, data, 0o444, (0, 0), on_change, f"templates/{path}", **more)
+
+
+FILES = (file("main.cf"), file("start.cf", on_change="restart"), file("table", on_change="map"), file("users", on_change="none"))
+SERVICE = ServiceBundle("x", "x", RUNTIME, FILES, reload=("x", "reload"))
+
+
+def bundle(*services: ServiceBundle, ring: str | None = "ring1") -> Bundle:
+    volumes = (VolumeBundle("t-x-config", False), VolumeBundle("t-mail", True, "mail"))
+    return Bundle("t", NetworkBundle("t", "198.18.7.0/24", "198.18.7.1", "198.18.7.128/25"), volumes, services, ring)
+
+
+def manifest(service: ServiceBundle) -> Manifest:
+    marks = {
+        f.path: FileMark(
+            f.digest, f.mode, f.owner, f.on_change, f.secret, f.people, f.ref if isinstance(f, SecretFile) else "", f.build
+        )
+        for f in service.files
+    }
+    return Manifest(service.name, service.live, service.frozen, "r1", 1.0, "me", "0", service.runtime, marks, service.reload)
+
+
+def found(service: ServiceBundle, **changes: object) -> ObservedService:
+    seen = ObservedService(
+        service.name, "running", "healthy", service.runtime, service.live, service.live, manifest(service), None, "ring1"
+    )
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+def observed(*services: ObservedService, **changes: object) -> Observed:
+    base = Observed(
+        instance="t",
+        services={s.name: s for s in services},
+        volumes={"t-x-config": "ring1", "t-mail": "ring1"},
+        network=bundle().network,
+        images=frozenset({"appliance/x:1", "appliance/x:2"}),
+        ring_id="ring1",
+        host=HostFacts("20.10", "1.41", (4,), 8 * 2**30, 4 * 2**30, 0, ()),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def changed(path: str, data: bytes = b"two") -> ServiceBundle:
+    return replace(SERVICE, files=tuple(replace(f, data=data) if f.path == path else f for f in FILES))
+
+
+def test_nothing_to_do() -> None:
+    order = plan(bundle(SERVICE), observed(found(SERVICE)))
+    assert order.empty
+    assert [c.action for c in order.changes] == ["keep"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "action"),
+    [
+        (changed("users"), "update"),
+        (changed("table"), "update"),
+        (changed("main.cf"), "reload"),
+        (changed("start.cf"), "restart"),
+        (replace(SERVICE, files=FILES[1:]), "reload"),  # main.cf removed
+        (replace(SERVICE, files=(*FILES, file("new.cf", on_change="none"))), "update"),
+        (replace(SERVICE, files=tuple(replace(f, mode=0o400) if f.path == "main.cf" else f for f in FILES)), "reload"),
+        (replace(SERVICE, runtime=replace(RUNTIME, image="appliance/x:2")), "replace"),
+        (replace(SERVICE, runtime=replace(RUNTIME, memory=1)), "replace"),
+        (replace(changed("main.cf"), reload=()), "restart"),
+    ],
+)
+def test_the_mildest_action_that_is_right(wanted: ServiceBundle, action: str) -> None:
+    order = plan(bundle(wanted), observed(found(SERVICE)))
+    assert order.changes[0].action == action
+    assert order.changes[0].why
+    assert not order.empty
+
+
+@pytest.mark.parametrize(
+    ("seen", "action"),
+    [
+        (found(SERVICE, state="exited"), "start"),
+        (found(SERVICE, state="paused"), "restart"),
+        (found(SERVICE, health="unhealthy"), "restart"),
+        (found(SERVICE, health="starting"), "keep"),
+        (found(SERVICE, loaded="older"), "restart"),  # killed between the switch and the reload, nothing known of the older one
+        (found(SERVICE, loaded="older", loaded_manifest=manifest(changed("main.cf"))), "reload"),
+        (found(SERVICE, loaded="older", loaded_manifest=manifest(changed("start.cf"))), "restart"),
+        (found(SERVICE, current=None, loaded=None, manifest=None), "replace"),
+    ],
+)
+def test_what_is_found_not_well_is_a_pending_change(seen: ObservedService, action: str) -> None:
+    assert plan(bundle(SERVICE), observed(seen)).changes[0].action == action
+
+
+def test_a_first_plan_creates_everything_and_removes_nothing() -> None:
+    order = plan(bundle(SERVICE, ring=None), Observed("t"), Wishes(missing_keys=("tls/key.pem",)))
+    assert [c.action for c in order.changes] == ["create"]
+    assert {(r.kind, r.action) for r in order.resources} == {
+        ("key", "create"),
+        ("network", "create"),
+        ("volume", "create"),
+        ("image", "create"),
+    }
+    assert not order.refusals
+
+
+def test_additions_travel_store_before_edge_and_removals_the_other_way() -> None:
+    store = replace(SERVICE, name="store")
+    now = bundle(store, SERVICE)
+    later = bundle(*(replace(s, files=changed("users").files) for s in (store, SERVICE)))
+    seen = observed(*(found(s) for s in now.services))
+    assert [c.service for c in plan(later, seen).changes] == ["store", "x"]
+    assert [c.service for c in plan(later, seen, Wishes(removes_people=True)).changes] == ["x", "store"]
+
+
+def test_a_role_that_went_is_removed_and_its_data_stays() -> None:
+    gone = replace(SERVICE, name="gone")
+    volumes = {"t-x-config": None, "t-mail": None, "t-gone-config": None, "t-gone-data": None}
+    order = plan(bundle(SERVICE), observed(found(SERVICE), found(gone), volumes=volumes))
+    assert [(c.service, c.action) for c in order.changes] == [("gone", "remove"), ("x", "keep")]
+    assert [(r.ref, r.action) for r in order.resources] == [("t-gone-config", "remove")]
+    assert any("t-gone-data" in w and "--allow-remove gone-data" in w for w in order.warnings)
+    allowed = plan(bundle(SERVICE), observed(found(SERVICE), volumes=volumes), Wishes(allow_remove=frozenset({"gone-data"})))
+    assert [r.danger for r in allowed.resources if r.ref == "t-gone-data"] == ["its content cannot be had back"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "wishes", "words"),
+    [
+        (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(), "belongs to the key ring ring1"),
+        (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(adopt=True), ""),
+        (bundle(SERVICE, ring=None), observed(found(SERVICE)), Wishes(missing_keys=("a", "b")), "2 keys are not here"),
+        (
+            bundle(SERVICE),
+            observed(ports=(PortHolder("127.0.0.1", 25, "the container other-postfix"),)),
+            Wishes(),
+            "port 0.0.0.0:25 (smtp) is held by the container other-postfix",
+        ),
+        (
+            bundle(SERVICE),
+            observed(network=None, host=HostFacts("20", "1.41", (4,), 0, 0, 0, ("198.18.0.0/16",))),
+            Wishes(),
+            "the subnet 198.18.7.0/24 meets 198.18.0.0/16",
+        ),
+        (
+            bundle(SERVICE),
+            observed(network=replace(bundle().network, subnet="198.18.9.0/24")),
+            Wishes(),
+            "`appliance down` (data stays)",
+        ),
+    ],
+)
+def test_dangers_are_refused_with_a_remedy(wanted: Bundle, seen: Observed, wishes: Wishes, words: str) -> None:
+    refused = " ".join(plan(wanted, seen, wishes).refusals)
+    assert words in refused if words else not refused
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        (HostFacts("20", "1.41", (4,), 128 * 2**20, 0, 0, ()), "may take 256 MiB together, and the machine has 128 MiB"),
+        (HostFacts("20", "1.41", (4,), 0, 0, 100 * 2**20, ()), "only 100 MiB are free"),
+        (HostFacts("20", "1.41", (4,), 0, 0, 0, (), clock_skew=30.0), "differ by 30 s"),
+    ],
+)
+def test_warnings_say_the_number(host: HostFacts, words: str) -> None:
+    assert any(words in w for w in plan(bundle(SERVICE), observed(found(SERVICE), host=host)).warnings)
+
+
+USERS = b"alice@example.org:{ARGON2ID}AAA::::::\nbob@example.org:{ARGON2ID}BBB::::::\n"
+
+
+def with_users(data: bytes) -> ServiceBundle:
+    return replace(SERVICE, files=(file("users", data, "none", secret=True, people=True),))
+
+
+@pytest.mark.parametrize(
+    ("after", "shown"),
+    [
+        (USERS.replace(b"AAA", b"CCC"), ["x/users: ~ alice@example.org: password changed"]),
+        (USERS.replace(b"BBB::::::", b"BBB::::::userdb_quota_storage_size=1G"), ["x/users: ~ bob@example.org: settings changed"]),
+        (USERS + b"carol@example.org:{ARGON2ID}DDD::::::\n", ["x/users: + carol@example.org"]),
+        (USERS.splitlines(keepends=True)[0], ["x/users: - bob@example.org"]),
+    ],
+)
+def test_a_diff_shows_addresses_and_no_hash(after: bytes, shown: list[str]) -> None:
+    old, new = with_users(USERS), with_users(after)
+    change = plan(bundle(new), observed(found(old))).changes[0]
+    lines = diff(change, {"users": USERS})
+    assert lines == shown
+    assert "ARGON2ID" not in str(lines)
+
+
+@pytest.mark.parametrize(("before", "after", "removes"), [(2, 1, True), (1, 2, False), (2, 2, False)])
+def test_whether_somebody_only_goes(before: int, after: int, removes: bool) -> None:
+    lines = USERS.splitlines(keepends=True)
+    old, new = with_users(b"".join(lines[:before])), with_users(b"".join(lines[:after]))
+    changes = plan(bundle(new), observed(found(old))).changes
+    assert removes_people(changes, {"x": {"users": b"".join(lines[:before])}}) is removes
+
+
+def test_a_rotated_key_shows_as_another_key() -> None:
+    def service(fingerprint: str) -> ServiceBundle:
+        return replace(SERVICE, files=(SecretFile("key.pem", "tls/key.pem", fingerprint, 0o400, (0, 0), "reload", "role.yml"),))
+
+    change = plan(bundle(service("bbbb")), observed(found(service("aaaa")))).changes[0]
+    assert change.action == "reload"
+    assert diff(change, {"key.pem": b""}) == ["x/key.pem: another key (bbbb)"]
