@@ -169,7 +169,7 @@ def _runtime(node: Node, view: View, topology: Topology, tags: Mapping[str, str]
         network=spec.name,
         address=topology.network.addresses.get(service.name, ""),
         dns=(resolver.address,) if resolver else (),
-        hosts=tuple(sorted((j.host, j.address) for j in node.joins.values() if j.host)),
+        hosts=tuple(sorted((j.host, j.address) for j in node.joins.values() if j.host and j is not resolver)),
         env=service.env,
         stop_timeout=service.stop_timeout,
         health=service.health,
