@@ -1,0 +1,1 @@
+"""What to build, what its tag is, how it is built and how it travels."""
