@@ -19,7 +19,7 @@ RELAY_CREDENTIALS = "relay/credentials"  # one texthash line: "[host]:port user:
 
 
 def dkim_selector(selector: str, algorithm: str) -> str:
-    """The selector that is published: one per algorithm, because one OpenDKIM signs with one algorithm (``s1-rsa``, ``s1-ed25519``)."""
+    """The selector that is published (``s1-rsa``, ``s1-ed25519``): one per algorithm, because one OpenDKIM signs with one."""
     return f"{selector}-{algorithm.partition('-')[0]}"
 
 
@@ -32,9 +32,9 @@ def dkim_ref(domain: str, selector: str, algorithm: str) -> str:
 class KeyView:
     """A snapshot of the ring for the pure part.
 
-    ``fingerprints``: ref → HMAC of the bytes. ``public``: ref → public half (DKIM: the base64 of ``p=``; certificates: SHA-256 of the
-    public key as colon-separated upper-case hexadecimal, Postfix's fingerprint form). ``tokens``: purpose → unguessable name part
-    (``probe``, ``double-bounce``), derived with a key of the ring. What is not there reads ``(new at up)``.
+    ``fingerprints``: ref → HMAC of the bytes. ``public``: ref → public half (DKIM: the base64 of ``p=``; certificates: SHA-256
+    of the public key as colon-separated upper-case hexadecimal, Postfix's fingerprint form). ``tokens``: purpose → unguessable
+    name part (``probe``, ``double-bounce``), derived with a key of the ring. What is not there reads ``(new at up)``.
     """
 
     ring_id: str | None = None
