@@ -1,7 +1,7 @@
-"""The golden files: what each role renders from the two specs beside this file, kept in ``roles/<role>/golden/<spec>/<service>/``.
+"""The golden files: what each role renders from the two specs beside this file.
 
-`make golden` rewrites them and prints the diff; ``test_golden.py`` compares. Keys are fixed fakes, image tags too, so that nothing but
-a template, a filter or the golden specs can change a file.
+They are kept in ``roles/<role>/golden/<spec>/<service>/``. `make golden` rewrites them and prints the diff; ``test_golden.py``
+compares. Keys are fixed fakes, image tags too, so that nothing but a template, a filter or the golden specs can change a file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from appliance.spec.load import DiskReader, load
+
 from appliance.catalog.load import load as load_catalog
 from appliance.catalog.role import Role
 from appliance.images.context import contexts
@@ -20,7 +22,6 @@ from appliance.keys.view import KeyView
 from appliance.render.bundle import Bundle, File
 from appliance.render.render import render
 from appliance.resources import folder
-from appliance.spec.load import DiskReader, load
 from appliance.spec.model import Spec
 from appliance.topology import resolve
 
