@@ -1,0 +1,107 @@
+"""What Postfix's templates need and no setting says by itself: next hops, milters with their time limits, address tables."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+
+from appliance.catalog.role import FileDef
+from appliance.keys.view import RELAY_CREDENTIALS
+from appliance.people import People, spellings
+from appliance.spec.model import Route
+from appliance.spec.types import u_label
+from appliance.topology import Join, MilterJoin, View
+
+#: seconds for the connection to a milter and for its answer to a command; its content limit is its own
+CONNECT, COMMAND = 5, 10
+#: seconds until an unanswered question about a mailbox becomes 451
+STATUS = 15
+
+
+def context(view: View) -> Mapping[str, object]:
+    """More variables for the templates; each is named after the setting or the table that it fills."""
+    spec, people = view.spec, view.people
+    return {
+        "origin": next(iter(spec.domains)),
+        "protocols": ", ".join(f"ipv{f}" for f in view.families),
+        "proxy_interfaces": ", ".join(a for a in spec.addresses if ipaddress.ip_address(a).version in view.families),
+        # a domain stands in one class only, and the host name may be a hosted domain
+        "alias_domains": "" if spec.hostname in spec.domains else "$myhostname",
+        "store": f"lmtp:{endpoint(view.joins['lmtp'])}",
+        "sasl": endpoint(view.joins["sasl"]).removeprefix("unix:") if "sasl" in view.joins else "",
+        "relay": f"[{spec.relay_host.host}]:{spec.relay_host.port}" if spec.relay_host else "",
+        "status": _status(view.joins),
+        "dead": tuple(_dead(people)),
+        "expansions": dict(_expansions(people)),
+        "senders": {s: tuple(x for o in owners for x in spellings(o)) for s, owners in people.owners.items()},
+        "routes": {s: _next_hop(r) for d, r in spec.routes.items() for s in sorted({d, u_label(d)})},
+    }
+
+
+def files(view: View) -> Iterator[FileDef]:
+    """The credentials for the relay host, where the spec has some."""
+    if view.spec.relay_host and view.spec.relay_host.credentials:
+        yield FileDef("relay/credentials", ref=RELAY_CREDENTIALS, mode=0o400, on_change="reload")
+
+
+def endpoint(join: Join) -> str:
+    """Where an offer listens, as Postfix writes it."""
+    return f"unix:{join.socket}" if join.socket else f"inet:[{join.address}]:{join.port}"
+
+
+def milters(joins: tuple[MilterJoin, ...]) -> str:
+    """Milters in order, each with its time limits (MILTER_README, "Different settings for different Milter applications")."""
+    return ",".join(
+        f"\n    {{ unix:{join.socket}, connect_timeout={CONNECT}s, command_timeout={min(COMMAND, join.timeout)}s,"
+        f" content_timeout={join.timeout}s, default_action=tempfail }}"
+        for join in joins
+    )
+
+
+def _status(joins: Mapping[str, Join]) -> str:
+    """Who knows whether a mailbox can take mail; without aliases expanded where only the store itself answers."""
+    join = joins.get("recipient-status") or joins.get("quota-status")
+    if join is None:
+        return ""
+    # braces of its own around the text: without them smtpd dies at start, and `postfix check` says nothing
+    action = "{ default_action = 451 4.3.0 Mailbox status is not known at the moment }"
+    return f"check_policy_service {{ {endpoint(join)}, timeout={STATUS}s, {action} }}"
+
+
+def _next_hop(route: Route) -> str:
+    return f"smtp:{route.host if route.mx else f'[{route.host}]'}:{route.port}"
+
+
+def _dead(people: People) -> Iterator[str]:
+    """Addresses whose mail reaches nobody because every mailbox behind them is disabled: refused at once, or it would bounce later."""
+    disabled = frozenset(people.disabled)
+    yield from people.disabled
+    for address, targets in people.recipients.items():
+        if address not in disabled and targets != (address,) and _all_disabled(address, people, disabled):
+            yield address
+
+
+def _all_disabled(address: str, people: People, disabled: frozenset[str]) -> bool:
+    seen, queue, found = {address}, list(people.recipients[address]), False
+    while queue:
+        target = queue.pop()
+        if target in disabled:
+            found = True
+        elif people.recipients.get(target, (target,)) == (target,):
+            return False
+        elif target not in seen:
+            seen.add(target)
+            queue += people.recipients[target]
+    return found
+
+
+def _expansions(people: People) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """virtual_alias_maps: a disabled member of an alias that still reaches somebody is left out, or each mail to it would bounce."""
+    disabled = frozenset(people.disabled)
+    dead = frozenset(_dead(people))
+    for address, targets in people.recipients.items():
+        living = tuple(t for t in targets if t not in dead)
+        yield address, targets if address in disabled or not living else living
+
+
+FILTERS: Mapping[str, Callable[..., str]] = {"milters": milters}
