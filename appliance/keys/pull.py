@@ -1,0 +1,85 @@
+"""Gets the keys of a running instance back, from the configuration of its services, into a folder that has no ring yet.
+
+A generation's manifest says which of its files came from the ring, and with which fingerprint. One service carries ``hmac.key``
+and ``ring.json`` too: with them every file is checked against its fingerprint and the ring is the same as before.
+What no service has stays behind: the internal authority's key (a new one is made when there is something to issue).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from appliance.engines.base import Engine
+from appliance.errors import ApplianceError
+from appliance.keys.copies import check, write
+from appliance.keys.given import given_refs
+from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, parse
+from appliance.keys.ring import KeyRing
+from appliance.observed import FileMark, Observed
+from appliance.render.bundle import CURRENT
+from appliance.spec.model import Spec
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reference's bytes lie: a service and a path in its generation."""
+
+    service: str
+    path: str
+    mark: FileMark
+    running: bool
+
+
+def pull(spec: Spec, ring: KeyRing, observed: Observed, engine: Engine) -> tuple[str, ...]:
+    """The references that were brought back. Raises ApplianceError: a ring is here, nothing runs, a file is not what it was."""
+    if ring.exists:
+        raise ApplianceError(f"{ring.folder.root} holds a ring already ({ring.ring_id})", hint="pull into a folder without one")
+    files, places = {}, {place.mark.ref: place for place in _places(observed)}
+    if not places:
+        raise ApplianceError(f"the instance {spec.name} has no keys on this engine", hint="DOCKER_HOST names another engine")
+    for ref, place in places.items():
+        if ref not in given_refs(spec):
+            files[ref] = _read(spec, place, engine)
+    identity = _identity(spec, files)
+    for ref in (RING_JSON, HMAC_KEY):
+        del files[ref]
+    for ref, data in files.items():
+        check(ref, data, f"{places[ref].service}: {ref}")
+        if identity.fingerprint(data) != places[ref].mark.digest:
+            raise ApplianceError(f"{ref} of {places[ref].service} does not have the fingerprint that its manifest says")
+    return write(ring.folder, files, identity)
+
+
+def _places(observed: Observed) -> Iterator[Place]:
+    """Every file of the ring, those of stopped services first, so that a running one takes their place in a mapping."""
+    found = [
+        Place(service.name, path, mark, service.state == "running")
+        for service in observed.services.values()
+        if service.manifest is not None
+        for path, mark in service.manifest.files.items()
+        if mark.ref
+    ]
+    return iter(sorted(found, key=lambda place: place.running))
+
+
+def _read(spec: Spec, place: Place, engine: Engine) -> bytes:
+    """By the file's owner: root without capabilities may not read another's 0400 file."""
+    if not place.running:
+        hint = f"docker start {spec.name}-{place.service}"
+        raise ApplianceError(f"{place.service} does not run, and only it has {place.mark.ref}", hint=hint)
+    argv = ("cat", f"{CURRENT}/{place.path}")
+    result = engine.exec(spec.name, place.service, argv, user=str(place.mark.owner[0]))
+    if result.code:
+        words = result.stderr.decode("utf-8", "replace").strip()
+        raise ApplianceError(f"cannot read {place.mark.ref} in {place.service}: {words}")
+    return result.stdout
+
+
+def _identity(spec: Spec, files: dict[str, bytes]) -> Identity:
+    if RING_JSON not in files or HMAC_KEY not in files:
+        raise ApplianceError(
+            f"no running service of {spec.name} carries the ring's identity",
+            hint="`appliance keys export` where the ring is, and `appliance keys import` here",
+        )
+    return parse(files[RING_JSON], files[HMAC_KEY], spec.name)
