@@ -1,10 +1,9 @@
-"""What all tests share: the engine, instances that are always removed, golden files, and who may run what."""
+"""What all tests share: the engine, instances that are always removed, and who may run what."""
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,12 @@ if TYPE_CHECKING:
 NO_ROOT = "not run: needs root"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing with them")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test that needs root says so in the summary. One that needs an engine fails without it: `make check` leaves it out."""
-    if os.geteuid() == 0:
-        return
     for item in items:
-        if item.get_closest_marker("root"):
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.docker)
+        if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason=NO_ROOT))
 
 
@@ -69,33 +64,3 @@ def instance(request: pytest.FixtureRequest, instances: Instances) -> Iterator[s
 def ports() -> Callable[[int], tuple[int, ...]]:
     """``ports(3)``: that many free loopback ports, each handed out once a session."""
     return free_ports
-
-
-@pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[Path, Mapping[str, bytes]], None]:
-    """``golden(folder, files)``: the files (path → bytes) must be those in the folder. With --update-golden they are written."""
-    update = bool(request.config.getoption("--update-golden"))
-
-    def compare(folder: Path, files: Mapping[str, bytes]) -> None:
-        old = {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        changes = "".join(_change(folder / path, old.get(path), files.get(path)) for path in sorted({*old, *files}))
-        if not update:
-            assert not changes, f"golden files differ; `make golden` rewrites them\n{changes}"
-            return
-        for path in {*old} - {*files}:
-            (folder / path).unlink()
-        for path, data in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(data)
-        if changes:
-            print(changes)
-
-    return compare
-
-
-def _change(path: Path, old: bytes | None, new: bytes | None) -> str:
-    if old == new:
-        return ""
-    before, after = ((data or b"").decode("utf-8", "replace").splitlines(keepends=True) for data in (old, new))
-    lines = list(difflib.unified_diff(before, after, f"{path} (golden)", f"{path} (rendered)"))
-    return "".join(lines) or f"{path} is {'new' if old is None else 'gone'}, and empty\n"

@@ -36,7 +36,8 @@ class Instances:
         """Removes the containers, networks and volumes with the name's label. What is already gone is no fault."""
         from docker.errors import APIError
 
-        client, filters = self._client(), {"label": f"{LABEL}={name}"}
+        client = self._client()
+        filters: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={name}"}
         for container in client.containers.list(all=True, filters=filters):
             with contextlib.suppress(APIError):
                 container.remove(force=True, v=True)
