@@ -71,7 +71,7 @@ def list_(app: App) -> None:
     ring, spec = app.ring(), app.spec()
     entries = ring.entries(spec)
     if app.json:
-        app.print_json({"ring": ring.ring_id, "folder": str(ring.folder.root), "keys": [_mapping(e) for e in entries]})
+        app.print_json({"ring": ring.ring_id, "folder": str(ring.folder), "keys": [_mapping(e) for e in entries]})
         return
     rows = [("KEY", "KIND", "CREATED", "EXPIRES", "FINGERPRINT", "PUBLISHED AS")]
     rows += [
@@ -125,7 +125,7 @@ def create(app: App) -> None:
     if not ring.exists:
         _refuse_second_ring(app)
     made = ring.create(spec, Quiet() if app.json else app.report())
-    _made(app, made, "made", f"nothing to make: {ring.folder.root} is complete")
+    _made(app, made, "made", f"nothing to make: {ring.folder} is complete")
 
 
 def _refuse_second_ring(app: App) -> None:
@@ -177,7 +177,7 @@ def export(app: App, target: Path) -> None:
     ring = app.ring()
     if not ring.exists:
         hint = "`appliance up` or `appliance keys create` makes one"
-        raise ApplianceError(f"there is no key ring in {ring.folder.root}", hint=hint)
+        raise ApplianceError(f"there is no key ring in {ring.folder}", hint=hint)
     export_to(ring, target)
     app.say(f"{target} holds the whole ring: keep it as you would keep the keys")
 
@@ -187,4 +187,4 @@ def _made(app: App, refs: tuple[str, ...], verb: str, nothing: str) -> None:
         app.print_json({"ring": app.ring().ring_id, "keys": list(refs)})
     for ref in refs if not app.json else ():
         app.print(ref)
-    app.say(f"{verb} {len(refs)} keys and certificates in {app.ring().folder.root}" if refs else nothing)
+    app.say(f"{verb} {len(refs)} keys and certificates in {app.ring().folder}" if refs else nothing)

@@ -58,7 +58,7 @@ def from_tar(path: Path) -> Copy:
 
 def to_tar(ring: KeyRing) -> bytes:
     """The whole ring as a tar. Whoever has it can sign as the domains."""
-    copy, data = from_folder(ring.folder.root), io.BytesIO()
+    copy, data = from_folder(ring.folder), io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, content in copy.files.items():
             member = tarfile.TarInfo(name)
@@ -85,23 +85,23 @@ def take(copy: Copy, ring: KeyRing) -> tuple[str, ...]:
     that is here already and different.
     """
     identity = _identity(copy)
-    if identity.instance != ring.folder.root.name:
+    if identity.instance != ring.folder.name:
         raise ApplianceError(
-            f"{copy.place} is the key ring of {identity.instance!r}, this spec's name is {ring.folder.root.name!r}",
+            f"{copy.place} is the key ring of {identity.instance!r}, this spec's name is {ring.folder.name!r}",
             hint="the names must be the same: containers and volumes carry the ring's id",
         )
-    here = read_identity(ring.folder)
+    here = read_identity(ring.files)
     if here is not None and here.ring_id != identity.ring_id:
         raise ApplianceError(
-            f"{ring.folder.root} is another ring already ({here.ring_id}; {copy.place} is {identity.ring_id})",
+            f"{ring.folder} is another ring already ({here.ring_id}; {copy.place} is {identity.ring_id})",
             hint="move that folder away first, if its keys are not in use",
         )
     files = {ref: data for ref, data in copy.files.items() if ref not in (RING_JSON, HMAC_KEY)}
     for ref, data in files.items():
         check(ref, data, f"{copy.place}: {ref}")
-        if ring.folder.has(ref) and ring.folder.read(ref) != data and _KEY.fullmatch(ref):
+        if ring.files.has(ref) and ring.files.read(ref) != data and _KEY.fullmatch(ref):
             raise ApplianceError(f"{ref} is here already and another key than in {copy.place}", hint="no key is overwritten")
-    return write(ring.folder, files, identity)
+    return write(ring.files, files, identity)
 
 
 def write(folder: Folder, files: Mapping[str, bytes], identity: Identity) -> tuple[str, ...]:

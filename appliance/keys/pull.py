@@ -34,7 +34,7 @@ class Place:
 def pull(spec: Spec, ring: KeyRing, observed: Observed, engine: Engine) -> tuple[str, ...]:
     """The references that were brought back. Raises ApplianceError: a ring is here, nothing runs, a file is not what it was."""
     if ring.exists:
-        raise ApplianceError(f"{ring.folder.root} holds a ring already ({ring.ring_id})", hint="pull into a folder without one")
+        raise ApplianceError(f"{ring.folder} holds a ring already ({ring.ring_id})", hint="pull into a folder without one")
     files, places = {}, {place.mark.ref: place for place in _places(observed)}
     if not places:
         raise ApplianceError(f"the instance {spec.name} has no keys on this engine", hint="DOCKER_HOST names another engine")
@@ -48,7 +48,7 @@ def pull(spec: Spec, ring: KeyRing, observed: Observed, engine: Engine) -> tuple
         check(ref, data, f"{places[ref].service}: {ref}")
         if identity.fingerprint(data) != places[ref].mark.digest:
             raise ApplianceError(f"{ref} of {places[ref].service} does not have the fingerprint that its manifest says")
-    return write(ring.folder, files, identity)
+    return write(ring.files, files, identity)
 
 
 def _places(observed: Observed) -> Iterator[Place]:

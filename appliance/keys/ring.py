@@ -55,19 +55,19 @@ class KeyRing:
     """
 
     def __init__(self, folder: Path, base: Path | None = None, now: Callable[[], datetime] = _now) -> None:
-        self.folder = Folder(folder)
+        self.folder, self.files = folder, Folder(folder)
         self.base = folder.parent.parent if base is None else base
         self.now = now
 
     @property
     def exists(self) -> bool:
         """Whether there is a ring."""
-        return self.folder.has(RING_JSON)
+        return self.files.has(RING_JSON)
 
     @property
     def identity(self) -> Identity | None:
         """Whose ring it is, None before there is one. Raises ApplianceError: garbled, open to others, another instance's."""
-        return read_identity(self.folder)
+        return read_identity(self.files)
 
     @property
     def ring_id(self) -> str | None:
@@ -82,7 +82,7 @@ class KeyRing:
         """
         self._belongs(spec)
         identity, fingerprints, public = self.identity, {}, {}
-        new = lacking(needs(spec), self.folder, self.now())
+        new = lacking(needs(spec), self.files, self.now())
         for need, data in self._present(spec):
             if half := self._public(need, data):
                 public[need.ref] = half
@@ -90,28 +90,33 @@ class KeyRing:
                 fingerprints[need.ref] = identity.fingerprint(data)
         if identity is None:
             return KeyView(None, {}, public, {})
-        fingerprints |= {ref: identity.fingerprint(self.folder.read(ref)) for ref in (RING_JSON, HMAC_KEY)}
+        fingerprints |= {ref: identity.fingerprint(self.files.read(ref)) for ref in (RING_JSON, HMAC_KEY)}
         return KeyView(identity.ring_id, fingerprints, public, {purpose: identity.token(purpose) for purpose in TOKENS})
 
     def read(self, ref: str, spec: Spec) -> bytes:
         """The bytes of an entry, as a daemon gets them. Raises ApplianceError when there is no such entry."""
         if ref in given.given_refs(spec):
             return given.given(ref, spec, self.base)
-        if not self.folder.has(ref):
-            raise ApplianceError(f"the key ring {self.folder.root} has no {ref}", hint="`appliance up` makes what is missing")
-        return self.folder.read(ref)
+        if not self.files.has(ref):
+            raise ApplianceError(f"the key ring {self.folder} has no {ref}", hint="`appliance up` makes what is missing")
+        return self.files.read(ref)
 
     def entries(self, spec: Spec) -> tuple[Entry, ...]:
         """Everything that the spec needs, present or not, with what people may know of it."""
         view, present = self.view(spec), {n.ref: data for n, data in self._present(spec)}
         return tuple(self._entry(need, view, present) for need in needs(spec))
 
+    def expiry(self, spec: Spec) -> Mapping[str, int]:
+        """Certificate → whole days until it ends, negative after it."""
+        now = self.now()
+        return {e.need.ref: (e.expires - now).days for e in self.entries(spec) if e.expires}
+
     def warnings(self, spec: Spec) -> tuple[str, ...]:
         """What the plan should say of the user's own files: expired, for another name, open to others."""
         return given.warnings(spec, self.base, self.now())
 
     def _entry(self, need: Need, view: KeyView, present: Mapping[str, bytes]) -> Entry:
-        path = self.base / need.path if need.kind == "given" else self.folder.path(need.ref)
+        path = self.base / need.path if need.kind == "given" else self.files.path(need.ref)
         data, expires = present.get(need.ref), None
         if data is not None and need.key:
             expires = make.parse_chain(data, str(path))[0].not_valid_after_utc
@@ -119,18 +124,18 @@ class KeyRing:
         return Entry(need, path, view.fingerprint(need.ref), view.public.get(need.ref, ""), created, expires)
 
     def _belongs(self, spec: Spec) -> None:
-        if spec.name != self.folder.root.name:
-            raise ApplianceError(f"{self.folder.root} is not the folder for the key ring of {spec.name!r}")
+        if spec.name != self.folder.name:
+            raise ApplianceError(f"{self.folder} is not the folder for the key ring of {spec.name!r}")
 
     def _present(self, spec: Spec) -> Iterator[tuple[Need, bytes]]:
         for need in needs(spec):
             if need.kind == "given":
                 yield need, given.given(need.ref, spec, self.base)
-            elif self.folder.has(need.ref):
-                yield need, self.folder.read(need.ref)
+            elif self.files.has(need.ref):
+                yield need, self.files.read(need.ref)
 
     def _public(self, need: Need, data: bytes) -> str:
-        place = str(self.folder.path(need.ref))
+        place = str(self.files.path(need.ref))
         if need.domain:
             return make.dkim_public(make.parse_key(data, place))
         if need.key:
@@ -141,19 +146,19 @@ class KeyRing:
     def missing(self, spec: Spec) -> tuple[str, ...]:
         """What ``create`` would make: keys that are not there, certificates that are not there or due."""
         self._belongs(spec)
-        read_identity(self.folder)
-        return tuple(lacking(needs(spec), self.folder, self.now()))
+        read_identity(self.files)
+        return tuple(lacking(needs(spec), self.files, self.now()))
 
     def create(self, spec: Spec, report: Report) -> tuple[str, ...]:
         """Makes what is missing and returns its references. No key is overwritten, not even by two controllers at once."""
         self._belongs(spec)
-        make_identity(self.folder, self.now())
-        self.folder.create(".gitignore", b"*\n")
-        new = lacking(needs(spec), self.folder, self.now())
+        make_identity(self.files, self.now())
+        self.files.create(".gitignore", b"*\n")
+        new = lacking(needs(spec), self.files, self.now())
         if not new:
             return ()
         step = "keys"
-        report.start(step, f"making {_count(new)} in {self.folder.root}")
+        report.start(step, f"making {_count(new)} in {self.folder}")
         try:
             self._make_keys([n for n in new.values() if n.kind == "key"], report)
             for need in new.values():
@@ -162,7 +167,7 @@ class KeyRing:
         except ApplianceError as why:
             report.failed(step, why.message)
             raise
-        report.done(step, f"made {_count(new)} in {self.folder.root}")
+        report.done(step, f"made {_count(new)} in {self.folder}")
         return tuple(new)
 
     def _make_keys(self, keys: list[Need], report: Report) -> None:
@@ -175,21 +180,21 @@ class KeyRing:
                     report.note(f"{done} of {len(keys)} keys made, the last one {need.ref}")
 
     def _make_key(self, need: Need) -> Need:
-        self.folder.create(need.ref, make.private_key(need.algorithm))
+        self.files.create(need.ref, make.private_key(need.algorithm))
         return need
 
     def _issue(self, need: Need) -> None:
         key = self._key(need.key)
         issuer, issuer_key = None, key
         if need.issuer:
-            issuer = make.parse_chain(self.folder.read(need.issuer), need.issuer)[0]
+            issuer = make.parse_chain(self.files.read(need.issuer), need.issuer)[0]
             issuer_key = self._key(need.issuer_key)
         data = make.certificate(need, key, issuer, issuer_key, self.now())
-        if not self.folder.create(need.ref, data):
-            self.folder.replace(need.ref, data)
+        if not self.files.create(need.ref, data):
+            self.files.replace(need.ref, data)
 
     def _key(self, ref: str) -> make.PrivateKey:
-        return make.parse_key(self.folder.read(ref), str(self.folder.path(ref)))
+        return make.parse_key(self.files.read(ref), str(self.files.path(ref)))
 
 
 def _count(new: Mapping[str, Need]) -> str:
