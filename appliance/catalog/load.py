@@ -65,7 +65,9 @@ def load_role(path: Path) -> Role:
     )
     top.end()
     for service in services:
-        if not service.name.startswith(tuple({path.name, service.image, service.command[0].rpartition("/")[2]})):
+        # any word of the command: a script that waits may stand before the program
+        programs = {word.rpartition("/")[2] for word in service.command} - {""}
+        if not service.name.startswith(tuple({path.name, service.image} | programs)):
             top.fail(f"services.{service.name}", "a service's name begins with its role's or its program's name")
     return role
 
@@ -214,6 +216,7 @@ def _module(name: str, source: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ApplianceError(f"{source} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a role folder may be read-only, and stays as it is
     try:
         spec.loader.exec_module(module)
