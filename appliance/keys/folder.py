@@ -21,7 +21,6 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._made: set[Path] = set()
 
     def path(self, ref: str) -> Path:
         """Where a reference lies. Raises ApplianceError for one that would leave the folder."""
@@ -84,13 +83,12 @@ class Folder:
     def _parents(self, path: Path) -> None:
         """The folders down to ``path``, and the ``keys`` folder that holds the ring, 0700 each."""
         inside = [p for p in path.parents if p == self.root or self.root in p.parents]
-        for folder in (f for f in reversed(inside) if f not in self._made):
+        for folder in reversed(inside):
             try:
                 folder.parent.mkdir(mode=0o700, exist_ok=True)
                 folder.mkdir(mode=0o700, exist_ok=True)
             except OSError as why:
                 raise ApplianceError(f"cannot make the folder {folder}: {why.strerror}") from None
-            self._made.add(folder)
 
 
 def read(path: Path) -> bytes:
@@ -104,24 +102,26 @@ def read(path: Path) -> bytes:
 def _write_beside(path: Path, data: bytes) -> Path:
     """A complete, synced file of mode 0600 in the same folder, under a name that no reference has."""
     tmp = path.parent / f".new-{secrets.token_hex(8)}"
-    try:
-        _create_directly(tmp, data)
-    except OSError as why:
-        tmp.unlink(missing_ok=True)
-        raise ApplianceError(f"cannot write {path}: {why.strerror}") from None
+    _create_directly(tmp, data)
     return tmp
 
 
 def _create_directly(path: Path, data: bytes) -> bool:
-    """Without hard links: exclusive too, but a machine that dies meanwhile leaves a short file, later refused as garbled."""
+    """Exclusive too, but a machine that dies meanwhile leaves a short file, which is later refused as garbled."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    except OSError as why:
+        raise ApplianceError(f"cannot write {path}: {why.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as why:
+        path.unlink()
+        raise ApplianceError(f"cannot write {path}: {why.strerror}") from None
     return True
 
 
