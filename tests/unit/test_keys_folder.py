@@ -68,7 +68,7 @@ def test_a_disk_that_is_full_leaves_no_half_file(folder: Folder, monkeypatch: py
     assert not [p for p in folder.root.rglob("*") if p.is_file()]
 
 
-@pytest.mark.parametrize("ref", ["../mail.yml", "dkim/../../x", "/etc/passwd", "dkim//x", "", "dkim/a b/x", "dkim/./x", "tls/k\n"])
+@pytest.mark.parametrize("ref", ["../mail.yml", "dkim/../../x", "/etc/passwd", "dkim//x", "", "dkim/a b", "dkim/./x", "tls/k\n"])
 def test_a_reference_does_not_leave_the_folder(folder: Folder, ref: str) -> None:
     with pytest.raises(ApplianceError, match="cannot be the name of a key"):
         folder.path(ref)

@@ -1,4 +1,4 @@
-"""The certificates do their work: a TLS session between Dovecot's client certificate and Postfix's internal listener, in memory."""
+"""The certificates do their work: TLS sessions, in memory, between Dovecot's certificate and Postfix's internal listener."""
 
 from __future__ import annotations
 

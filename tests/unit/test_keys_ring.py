@@ -173,7 +173,8 @@ def test_a_garbled_ring_is_refused_and_not_made_anew(tmp_path: Path, case: str) 
     keys.create(spec(), Told())
     keys.files.replace("ring.json", data)
     before = contents(keys.folder)
-    for ask in (lambda: keys.view(spec()), lambda: keys.create(spec(), Told()), lambda: keys.missing(spec()), lambda: keys.ring_id):
+    asked = (lambda: keys.view(spec()), lambda: keys.create(spec(), Told()), lambda: keys.missing(spec()), lambda: keys.ring_id)
+    for ask in asked:
         with pytest.raises(ApplianceError, match=words) as refused:
             ask()
         assert refused.value.hint

@@ -21,7 +21,7 @@ PRINTED: dict[str, Callable[[Secret], str]] = {
     "f-string": lambda s: f"{s}",
     "f-string, padded": lambda s: f"{s:>40}",
     "%s": lambda s: "%s" % s,  # noqa: UP031 - that form is under test
-    "%r in a list": lambda s: "%r" % [s],  # noqa: UP031
+    "%r in a list": lambda s: "%r" % [s],
     "json with default": lambda s: json.dumps({"password": s}, default=str),
     "a log record": lambda s: logging.LogRecord("x", 20, "f", 1, "login %s", (s,), None).getMessage(),
 }
