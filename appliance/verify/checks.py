@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from appliance.errors import ApplianceError
 from appliance.verify.proof import Status, Step
@@ -60,24 +60,23 @@ def carry_out(target: Target, ended: Callable[[Step], object], only: frozenset[s
     if not found or (only and not any(name.partition("/")[0] in found for name in only)):
         return
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryDirectory(prefix="appliance-checks-") as scratch, ours:
-        with theirs, tempfile.TemporaryFile() as output:
-            child = subprocess.Popen(
-                arguments(scratch, found, only),
-                cwd=scratch,
-                env=environment(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            theirs.close()
-            with _killed_when_late(child):
-                server = Server(target, ended, {str(path): role for role, path in found.items()})
-                server.serve(ours)
-                code = child.wait()
-            output.seek(0)
-            told = output.read().decode("utf-8", "replace")
+    with tempfile.TemporaryDirectory(prefix="appliance-checks-") as scratch, ours, theirs, tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            arguments(scratch, found, only),
+            cwd=scratch,
+            env=environment(theirs.fileno()),
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        theirs.close()
+        with _killed_when_late(child):
+            server = Server(target, ended, {str(path): role for role, path in found.items()})
+            server.serve(ours)
+            code = child.wait()
+        output.seek(0)
+        told = output.read().decode("utf-8", "replace")
     problem = verdict(code, server.count, told, selected=bool(only))
     if problem:
         ended(problem)
@@ -129,6 +128,16 @@ def verdict(code: int, count: int, told: str, *, selected: bool) -> Step | None:
     )  # fmt: skip
 
 
+class Stream(Protocol):
+    """What answers are written to."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Buffers bytes."""
+
+    def flush(self) -> None:
+        """Sends what is buffered."""
+
+
 @dataclass
 class Server:
     """Answers the child: runs its commands, turns its reports into steps. ``count``: tests that ended."""
@@ -152,7 +161,7 @@ class Server:
                 else:
                     self.test_ended(request)
 
-    def execute(self, request: Mapping[str, Any], stream: IO[bytes]) -> None:
+    def execute(self, request: Mapping[str, Any], stream: Stream) -> None:
         """A command inside a service."""
         self.sent.append(f"{request['service']}: {request['shown']}")
         try:
@@ -193,6 +202,6 @@ def _coded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _say(stream: IO[bytes], document: Mapping[str, Any]) -> None:
+def _say(stream: Stream, document: Mapping[str, Any]) -> None:
     stream.write(json.dumps(document).encode() + b"\n")
     stream.flush()

@@ -18,8 +18,10 @@ from appliance.verify.target import Endpoint, Target
 from appliance.verify.wire import Deadline, Transcript, Wire
 
 W = TypeVar("W", bound=Wire)
-SUBMISSION = {"submission": False, "submissions": True}  # listener → implicit TLS (RFC 8314)
+SUBMISSION = ("submission", "submissions")
+IMPLICIT = ("submissions", "imaps", "pop3s")  # listeners with TLS from the first octet (RFC 8314)
 HELO = "probe.invalid"  # RFC 6761, 6.4: nobody's name
+STRANGER = "probe@sender.invalid"  # likewise a sender elsewhere
 POLL = 0.05  # seconds between two looks into the mailbox, at first
 ARRIVAL = 15.0  # seconds until an accepted message must be in the mailbox
 
@@ -75,7 +77,7 @@ class Context:
 
     def smtp(self, listener: str = "smtp", *, tls: bool = False, where: Endpoint | None = None) -> Smtp:
         """A session after EHLO. 465 has TLS by itself; ``tls`` asks for STARTTLS on the others."""
-        session = self._connect(Smtp, where or self.endpoint(listener), tls=SUBMISSION.get(listener, False))
+        session = self._connect(Smtp, where or self.endpoint(listener), tls=listener in IMPLICIT)
         self.expect(session.greet(HELO), 250, f"the greeting of {listener}")
         if tls and session.secure is None:
             self.expect(session.starttls(HELO), 250, f"STARTTLS on {listener}")
@@ -113,9 +115,9 @@ class Context:
                 raise StepFailed(f"the probe could not log in by {listener}: {answer}")
         return session
 
-    def plain(self, kind: type[W], listener: str) -> W:
-        """A bare connection to a listener, TLS only where the listener has it from the first octet."""
-        return self._connect(kind, self.endpoint(listener), tls=listener in ("submissions", "imaps", "pop3s"))
+    def plain(self, kind: type[W], listener: str, *, tls: bool = True) -> W:
+        """A bare connection to a listener; where it has TLS from the first octet, TLS is begun unless told not to."""
+        return self._connect(kind, self.endpoint(listener), tls=tls and listener in IMPLICIT)
 
     def _connect(self, kind: type[W], where: Endpoint, *, tls: bool) -> W:
         session = kind(where.host, where.port, self.deadline, self.transcript, tls=tls, name=self.target.spec.hostname)
@@ -150,20 +152,36 @@ class Context:
     def data(self, session: Smtp, made: Message) -> Reply:
         """DATA with a message; returns the answer to the final dot and remembers the queue id."""
         self.expect(session.command("DATA"), 354, "DATA")
-        answer = session.content(made.data)
+        return self.remember(session.content(made.data))
+
+    def remember(self, answer: Reply) -> Reply:
+        """Keeps the queue id of an accepted message: the traces are judged by it."""
         if answer.queue_id:
             with self.run.lock:
                 self.run.queue_ids.append(answer.queue_id)
         return answer
 
-    def deliver(self, session: Smtp, made: Message, sender: str) -> Reply:
-        """One whole transaction that must be accepted."""
-        self.envelope(session, sender)
+    def deliver(self, session: Smtp, made: Message, sender: str, parameters: str = "") -> Reply:
+        """One whole transaction that must be accepted; ``parameters`` of MAIL begin with a space."""
+        self.envelope(session, sender, parameters=parameters)
         self.sent.append(f"MAIL FROM:<{sender}>, RCPT TO:<{self.run.probe}>, {len(made.data)} octets, Message-ID {made.id}")
         answer = self.data(session, made)
         self.received.append(str(answer))
         self.expect(answer, 250, "the message")
         session.quit()
+        return answer
+
+    def offer(self, session: Smtp, made: Message, sender: str, recipient: str = "") -> Reply:
+        """One transaction; the first answer that is not positive, or the answer to the final dot."""
+        for line in (f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient or self.run.probe}>"):
+            answer = session.command(line)
+            self.sent.append(line)
+            if answer.code != 250:
+                self.received.append(str(answer))
+                return answer
+        answer = self.data(session, made)
+        self.sent.append(f"{len(made.data)} octets, Message-ID {made.id}")
+        self.received.append(str(answer))
         return answer
 
     def await_message(self, made: Message, listener: str = "") -> bytes:
@@ -199,8 +217,11 @@ class Context:
         """The reply must be a permanent refusal (5xx), one of ``codes`` if given; what was said is kept as evidence."""
         self.sent.append(what)
         self.received.append(str(answer))
+        return self.judged_refusal(answer, what, *codes)
+
+    def judged_refusal(self, answer: Reply, what: str, *codes: int) -> Reply:
+        """The same for an answer that is evidence already."""
+        wanted = f" with {'/'.join(map(str, codes))}" if codes else " (5xx)"
         if not 500 <= answer.code <= 599 or (codes and answer.code not in codes):
-            raise StepFailed(
-                f"{what}: answered {answer}, expected a refusal{' with ' + '/'.join(map(str, codes)) if codes else ''}"
-            )
+            raise StepFailed(f"{what}: answered {answer}, expected a refusal{wanted}")
         return answer

@@ -27,7 +27,9 @@ def compose(
     *,
     domain: str,
     body: str = "This is a probe of the mail system itself. It is removed when the verification ends.\n",
+    cte: str = "7bit",
     attachment: bytes | None = None,
+    name: str = "probe.bin",
     extra: tuple[tuple[str, str], ...] = (),
 ) -> Message:
     """A message of the probe. ``sender`` is the From field's text, empty for a message without one."""
@@ -42,9 +44,9 @@ def compose(
     mail[MARK] = run_id
     for name, value in extra:
         mail[name] = value
-    mail.set_content(body)
+    mail.set_content(body, cte=cte)
     if attachment is not None:
-        mail.add_attachment(attachment, maintype="application", subtype="octet-stream", filename="probe.bin")
+        mail.add_attachment(attachment, maintype="application", subtype="octet-stream", filename=name)
     return Message(message_id, mail.as_bytes())
 
 

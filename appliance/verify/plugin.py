@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from testinfra.host import Host
@@ -73,8 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _checks(request: pytest.FixtureRequest) -> Checks:
-    found: Checks = request.config.pluginmanager.get_plugin("appliance-checks")
-    return found
+    return cast(Checks, request.config.pluginmanager.get_plugin("appliance-checks"))
 
 
 @pytest.fixture(scope="session")

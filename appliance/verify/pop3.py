@@ -41,3 +41,11 @@ class Pop3(Wire):
         """STLS (RFC 2595, 4)."""
         self.ok("STLS")
         self.start_tls()
+
+    def count(self) -> int:
+        """Messages in the session (STAT)."""
+        return int(self.ok("STAT").split()[1])
+
+    def has(self, number: int, message_id: str) -> bool:
+        """Whether a message has that Message-ID."""
+        return any(message_id in line for line in self.lines(f"TOP {number} 0"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from appliance.verify import dialogues, relaying
 from appliance.verify.context import HELO, Context
-from appliance.verify.registry import StepFailed, step
-from appliance.verify.target import Endpoint
+from appliance.verify.outside import Namespace, Place, place
+from appliance.verify.registry import NotRun, StepFailed, step
+from appliance.verify.target import LOOPBACK, Endpoint
 
 OPEN = (
     "close it at once: the services of port 25 must answer 5xx to every recipient that is not hosted (smtpd_relay_restrictions)"
@@ -50,3 +51,46 @@ def verdict(ctx: Context, request: dict[str, object], answer: dict[str, object])
     ctx.received += found.received
     if found.open:
         raise StepFailed(f"{len(found.open)} of {len(found.sent)} were not refused: {'; '.join(found.open[:3])}")
+
+
+@step("relay-outside-ipv4", "relaying is refused to a stranger over IPv4", "relay", remedy=OPEN, ports=("smtp",), seconds=150)
+def relay_outside_ipv4(ctx: Context) -> None:
+    """With an address that is neither loopback nor the bridge's gateway."""
+    from_outside(ctx, 4)
+
+
+@step("relay-outside-ipv6", "relaying is refused to a stranger over IPv6", "relay", remedy=OPEN, ports=("smtp",), seconds=150)
+def relay_outside_ipv6(ctx: Context) -> None:
+    """Over IPv6 engines often put the gateway's address on strangers: it must earn no trust."""
+    from_outside(ctx, 6)
+
+
+def from_outside(ctx: Context, family: int) -> None:
+    """Finds a place, finds the way from there to port 25, and asks everything again."""
+    with place(ctx.target, ctx.run.origin) as there:
+        where = way(ctx, there, family)
+        request = relay_request(ctx, where)
+        ctx.evidence["seen_from"] = there.words
+        answer = there.talk(request)
+        ctx.sent.append(f"from {there.words} ({answer['from'] or 'no connection'}) to [{where.host}]:{where.port}")
+        verdict(ctx, request, answer)
+
+
+def way(ctx: Context, there: Place, family: int) -> Endpoint:
+    """Where port 25 is, seen from there: the published port, or the container's own address when it is published on loopback."""
+    published = [e for e in ctx.target.endpoints("smtp") if e.family == family]
+    wide = [e for e in published if e.bound not in ("127.0.0.1", "::1")]
+    if wide:
+        bound = wide[0].bound
+        host = there.gateway.get(family, "") if bound in LOOPBACK else bound
+        if not host:
+            raise NotRun(f"{there.words} has no IPv{family} way to this host")
+        return Endpoint(host, wide[0].port, bound)
+    service = ctx.target.listening("smtp")
+    address = ctx.target.topology.network.addresses.get(str(service), "")
+    if family == 4 and address and isinstance(there, Namespace):
+        port = next(n.service.ports["smtp"] for n in ctx.target.topology.nodes if n.name == service)
+        return Endpoint(address, port, address)
+    if published:
+        raise NotRun(f"port 25 is published on {published[0].bound} only")
+    raise NotRun(f"port 25 is not published over IPv{family}")
