@@ -23,7 +23,7 @@ help: ## this list
 
 setup: ## .venv with the product, then the images; SETUP_ONLY=venv stops before the images
 	$(PREFLIGHT) $(if $(filter venv,$(SETUP_ONLY)),venv,setup)
-	@$(MAKE) $(VENV)/.product
+	@$(MAKE) -s $(VENV)/.product
 ifneq ($(SETUP_ONLY),venv)
 	@$(VENV)/bin/appliance build
 endif
@@ -32,29 +32,29 @@ try: setup ## the example: started, proven, left running
 	@$(VENV)/bin/appliance try
 
 down: ## the example and its data removed
-	@$(MAKE) $(VENV)/.product
+	@$(MAKE) -s $(VENV)/.product
 	@$(VENV)/bin/appliance try --down
 
 test: ## everything that proves the project but the slow tests
 	$(PREFLIGHT) test
-	@$(MAKE) $(VENV)/.dev
+	@$(MAKE) -s $(VENV)/.dev
 	@$(VENV)/bin/appliance build
 	$(IN_VENV) pytest -m 'not slow' --durations 15
 
 test-slow: ## the slow tests
 	$(PREFLIGHT) test
-	@$(MAKE) $(VENV)/.dev
+	@$(MAKE) -s $(VENV)/.dev
 	@$(VENV)/bin/appliance build
 	$(IN_VENV) pytest -m slow --durations 15 || [ $$? -eq 5 ] # 5: there is none
 
 check: ## unit tests and linters, without an engine
 	$(PREFLIGHT) venv
-	@$(MAKE) $(VENV)/.dev
+	@$(MAKE) -s $(VENV)/.dev
 	$(IN_VENV) pytest -m 'not docker and not slow and not root'
 
 golden: ## the golden files rewritten, and what changed in them
 	$(PREFLIGHT) venv
-	@$(MAKE) $(VENV)/.dev
+	@$(MAKE) -s $(VENV)/.dev
 	@$(IN_VENV) tests.golden.golden
 
 # The stamps stand inside .venv, so that removing it is all that a fresh start needs.

@@ -146,6 +146,8 @@ def _advice(log: str) -> str:
         return f"debian-archive-keyring of this machine does not know {SUITE}: install a newer one"
     if "unshare" in log and ("not permitted" in log or "denied" in log):
         return "this machine forbids user namespaces to ordinary users; once as root makes the base for everybody"
+    if "-security" in log and "404" in log:
+        return "this mirror has no security updates beside it: name both, APPLIANCE_MIRROR='URL SECURITY-URL'"
     return "is the mirror reachable? APPLIANCE_MIRROR=URL or --mirror URL names another"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import queue
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,18 +69,24 @@ def build(
     if not missing:
         return ()
     tag = tags(lock, known)[BASE]
+    run = secrets.token_hex(8)
     with Work(client) as work:
         try:
             if not present(client, tag):
-                _base(client, known[BASE], tag, lock, report, mirror=mirror, fresh=fresh)
+                recipe, start = _base(client, known[BASE], tag, lock, report, mirror=mirror, fresh=fresh)
+                try:
+                    make(client, recipe, report, run)
+                finally:
+                    if start != base_image.PULLED:
+                        client.images.remove(start, noprune=True)  # only the name: its layer is the base's
             recipes = [
                 Recipe(known[name], wanted, {"BASE": tag, **proxies()}, {"appliance.refreshed": lock.stamp})
                 for name, wanted in missing.items()
                 if name != BASE
             ]
-            _all(client, recipes, report, work)
+            _all(client, recipes, report, work, run)
         except BaseException:
-            sweep(client)
+            sweep(client, run)
             raise
     return tuple(missing)
 
@@ -104,22 +111,19 @@ def packages(client: docker.DockerClient, tag: str) -> Mapping[str, str]:
 
 def _base(
     client: docker.DockerClient, context: Context, tag: str, lock: Lock, report: Report, *, mirror: str, fresh: bool
-) -> None:
+) -> tuple[Recipe, str]:
+    """The recipe of the base, and the image that it starts from, pulled or bootstrapped by now."""
     start, source = base_image.origin(client, context, tag, report, fresh=fresh, mirror=mirror)
     arguments = {"BASE": start, **proxies()}
     if source:
         arguments |= {"MIRROR": source.main, "SECURITY_MIRROR": source.security}
     kind = "pulled" if start == base_image.PULLED else "bootstrapped"
     labels = {"appliance.base": kind, "appliance.refreshed": lock.stamp}
-    try:
-        # never from the build cache: its packages would be those of an earlier day
-        make(client, Recipe(context, tag, arguments, labels, cache=False), report)
-    finally:
-        if kind == "bootstrapped":
-            client.images.remove(start, noprune=True)  # only the name: the layer is the base's
+    # never from the build cache: its packages would be those of an earlier day
+    return Recipe(context, tag, arguments, labels, cache=False), start
 
 
-def _all(client: docker.DockerClient, recipes: Sequence[Recipe], report: Report, work: Work) -> None:
+def _all(client: docker.DockerClient, recipes: Sequence[Recipe], report: Report, work: Work, run: str) -> None:
     """Two threads take from one list; the first failure, or an interrupt, ends the other's request as well."""
     todo: queue.SimpleQueue[Recipe] = queue.SimpleQueue()
     for recipe in recipes:
@@ -129,7 +133,7 @@ def _all(client: docker.DockerClient, recipes: Sequence[Recipe], report: Report,
     def worker() -> None:
         try:
             while not work.cancelled:
-                make(client, todo.get_nowait(), report)
+                make(client, todo.get_nowait(), report, run)
         except queue.Empty:
             ended.put(None)
         except BaseException as why:  # handed to the one who waits

@@ -38,14 +38,14 @@ class Recipe:
     cache: bool = True
 
 
-def make(client: docker.DockerClient, recipe: Recipe, report: Report) -> None:
-    """Builds, labels and tags. Raises ApplianceError with the end of the log."""
+def make(client: docker.DockerClient, recipe: Recipe, report: Report, run: str) -> None:
+    """Builds, labels and tags. ``run`` marks the containers of one call. Raises ApplianceError with the log's end."""
     name = recipe.context.name
     step, draft = f"image {name}", f"{recipe.tag}-draft"
     report.start(step, f"build {recipe.tag}")
     try:
         _build(client, recipe, draft, report)
-        held = _packages(client, draft)
+        held = _packages(client, draft, run)
         labels = {"appliance.image": name, **recipe.labels, "appliance.packages": " ".join(held)}
         _label(client, draft, recipe.tag, labels)
     except BaseException as why:
@@ -57,10 +57,10 @@ def make(client: docker.DockerClient, recipe: Recipe, report: Report) -> None:
     report.done(step, f"built {recipe.tag}: {len(held)} packages, {client.images.get(recipe.tag).attrs['Size'] / 1e6:.0f} MB")
 
 
-def sweep(client: docker.DockerClient) -> None:
-    """Removes what interrupted looks into images left behind."""
+def sweep(client: docker.DockerClient, run: str) -> None:
+    """Removes what interrupted looks into images left behind, those of this run alone."""
     with contextlib.suppress(APIError):
-        for container in client.containers.list(all=True, filters={"label": MARK}):
+        for container in client.containers.list(all=True, filters={"label": f"{MARK}={run}"}):
             with contextlib.suppress(APIError):
                 container.remove(force=True)
 
@@ -104,10 +104,10 @@ def _there(client: docker.DockerClient, recipe: Recipe, draft: str, log: list[st
         raise failure(recipe.context.name, "the build ended early", log) from None
 
 
-def _packages(client: docker.DockerClient, image: str) -> list[str]:
+def _packages(client: docker.DockerClient, image: str, run: str) -> list[str]:
     log = LogConfig(type="json-file")  # whatever the engine's default is, this one can be read back
     container = client.containers.create(
-        image, _QUERY, entrypoint=[], network_mode="none", user="0", labels={MARK: image}, log_config=log
+        image, _QUERY, entrypoint=[], network_mode="none", user="0", labels={MARK: run}, log_config=log
     )
     try:
         container.start()
