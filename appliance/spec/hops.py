@@ -84,7 +84,11 @@ def selector(value: object) -> str:
     """The beginning of a DKIM selector (RFC 6376, 3.1): labels of letters, digits and hyphens; room is left for ``-ed25519``."""
     word = text(value, "a DKIM selector such as s1").lower()
     if "_domainkey" in word:
-        raise Fault("the selector alone, without _domainkey and the domain", kind="wrong-selector", hint=f"did you mean {word.split('.')[0]}?")
+        raise Fault(
+            "the selector alone, without _domainkey and the domain",
+            kind="wrong-selector",
+            hint=f"did you mean {word.split('.')[0]}?",
+        )
     if not all(re.fullmatch(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", part) for part in word.split(".")):
         raise Fault(f"{word[:60]!r} is not a selector: letters, digits and hyphens, e.g. s1", kind="wrong-selector")
     last = word.rpartition(".")[2]

@@ -24,7 +24,6 @@ from appliance.spec.types import (
     PortNumber,
     RecordName,
     Size,
-    Text,
     one_or_many,
     unique,
 )
@@ -115,7 +114,8 @@ class Tls(Model):
         About("mode acme: the authority's directory", example="https://acme-v02.api.letsencrypt.org/directory"),
     ] = None
     challenge: Annotated[
-        Literal["http-01", "tls-alpn-01", "dns-01"] | None, About("mode acme: how control of the name is shown", example="http-01")
+        Literal["http-01", "tls-alpn-01", "dns-01"] | None,
+        About("mode acme: how control of the name is shown", example="http-01"),
     ] = None
 
 
@@ -149,7 +149,8 @@ class Spf(Model):
         About("other senders' SPF records that may send for this domain too", example="[_spf.newsletter.example]"),
     ] = ()
     all: Annotated[
-        Literal["fail", "softfail", "neutral"], About("what the record says of everybody else: -all, ~all or ?all", example="fail")
+        Literal["fail", "softfail", "neutral"],
+        About("what the record says of everybody else: -all, ~all or ?all", example="fail"),
     ] = "softfail"
 
 
@@ -199,12 +200,17 @@ class Mailbox(Model):
     quota: Annotated[
         Size | None,
         About(
-            "how much mail the mailbox holds; beyond it, mail is refused at RCPT", unit="bytes", example="2 GiB", default="no limit"
+            "how much mail the mailbox holds; beyond it, mail is refused at RCPT",
+            unit="bytes",
+            example="2 GiB",
+            default="no limit",
         ),
     ] = None
     enabled: Annotated[
         Flag,
-        About("false: no login, and mail to it is refused, also where the domain has a catch-all; its mail is kept", example="false"),
+        About(
+            "false: no login, and mail to it is refused, also where the domain has a catch-all; its mail is kept", example="false"
+        ),
     ] = True
 
     @model_validator(mode="before")
@@ -216,7 +222,9 @@ class Mailbox(Model):
 class Alias(Model):
     """An alias. In the spec an address, a list of addresses, or ``{to: […], send_as: […]}``. ``send_as`` None: its local members."""
 
-    to: Annotated[tuple[Address, ...], _MANY, _UNIQUE, About("who gets the mail", example="[alice@example.org, bob@elsewhere.net]")]
+    to: Annotated[
+        tuple[Address, ...], _MANY, _UNIQUE, About("who gets the mail", example="[alice@example.org, bob@elsewhere.net]")
+    ]
     send_as: Annotated[
         tuple[Address, ...] | None,
         _MANY,

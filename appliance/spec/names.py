@@ -70,11 +70,17 @@ def _domain(word: str) -> str:
     if "@" in name:
         raise Fault(f"{word!r} is an address", kind="not-a-domain", hint=f"did you mean {name.rpartition('@')[2]}?")
     if "://" in name:
-        raise Fault(f"{word!r} is a URL, not a domain", kind="not-a-domain", hint=f"did you mean {name.partition('://')[2].partition('/')[0]}?")
+        raise Fault(
+            f"{word!r} is a URL, not a domain",
+            kind="not-a-domain",
+            hint=f"did you mean {name.partition('://')[2].partition('/')[0]}?",
+        )
     if name.startswith("*"):
         raise Fault("a wildcard is not a domain", kind="not-a-domain", hint="name each domain")
     if "." not in name:
-        raise Fault(f"{word!r} is not fully qualified: it has no dot", kind="not-a-domain", hint="did you leave out .example.org?")
+        raise Fault(
+            f"{word!r} is not fully qualified: it has no dot", kind="not-a-domain", hint="did you leave out .example.org?"
+        )
     if re.fullmatch(r"[\d.]+", name):
         raise Fault(f"{word!r} is an IP address, not a domain", kind="not-a-domain")
     return _checked(name if name.isascii() else _a_labels(name), word, _LABEL)
@@ -144,7 +150,11 @@ def _slow(raw: str) -> str:
     word = text(raw, "an address such as alice@example.org")
     if word.startswith("<") or "<" in word:
         inner = re.search(r"<([^<>\s]+)>", word)
-        raise Fault("the address alone, without a name and angle brackets", kind="not-an-address", hint=f"write {inner[1]}" if inner else "")
+        raise Fault(
+            "the address alone, without a name and angle brackets",
+            kind="not-an-address",
+            hint=f"write {inner[1]}" if inner else "",
+        )
     if "," in word or " " in word:
         hint = "several addresses are a list: [a@example.org, b@example.org]" if word.count("@") > 1 else ""
         raise Fault(f"{word[:60]!r} is not one address", kind="not-an-address", hint=hint)
@@ -161,14 +171,18 @@ def _slow(raw: str) -> str:
 
 def _check_local(local: str) -> None:
     if len(local.encode()) > 64:
-        raise Fault(f"the part before the @ is {len(local.encode())} bytes long; 64 is the most (RFC 5321, 4.5.3.1.1)", kind="too-long")
+        raise Fault(
+            f"the part before the @ is {len(local.encode())} bytes long; 64 is the most (RFC 5321, 4.5.3.1.1)", kind="too-long"
+        )
     bad = _FORBIDDEN.search(local)
     if bad:
         raise Fault(f"{bad[0]!r} before the @ is something that mail programs do not agree on", kind="not-an-address")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise Fault("a dot begins or ends the part before the @, or follows another (RFC 5321, 4.1.2)", kind="not-an-address")
     if local[0] in "-#":
-        raise Fault(f"an address that begins with {local[0]} is read as an option or a comment by some daemons", kind="not-an-address")
+        raise Fault(
+            f"an address that begins with {local[0]} is read as an option or a comment by some daemons", kind="not-an-address"
+        )
 
 
 def u_label(name: str) -> str:

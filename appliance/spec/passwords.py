@@ -42,10 +42,16 @@ def password_hash(value: object) -> str:
             raise Fault(f"{{{scheme}}} can be read or guessed by whoever sees this file", kind="password", hint=MAKE)
         raise Fault(f"the scheme {scheme} is not supported; use one of {', '.join(SCHEMES)}", kind="password", hint=MAKE)
     if ":" in rest or not rest.isascii():
-        raise Fault(f"this is not a whole {scheme} hash: it holds a character that hashes do not have", kind="password", hint=MAKE)
+        raise Fault(
+            f"this is not a whole {scheme} hash: it holds a character that hashes do not have", kind="password", hint=MAKE
+        )
     if not encoding and not SCHEMES[scheme].fullmatch(rest):
-        raise Fault(f"this is not a whole {scheme} hash: was it cut short, or eaten by a shell that expands $?", kind="password", hint=MAKE)
-    return word if found[1] == scheme else f"{{{scheme}{word[1 + len(scheme):]}"
+        raise Fault(
+            f"this is not a whole {scheme} hash: was it cut short, or eaten by a shell that expands $?",
+            kind="password",
+            hint=MAKE,
+        )
+    return word if found[1] == scheme else f"{{{scheme}{word[1 + len(scheme) :]}"
 
 
 def _no_hash(word: str) -> Fault:

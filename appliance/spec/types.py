@@ -23,7 +23,18 @@ __all__ = ["SCHEMES", "Fault", "address", "domain", "password_hash", "record_nam
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES = {unit.lower(): n for unit, n in _UNITS.items()}
 _SHORT_SIZES = {"k": "KiB", "m": "MiB", "g": "GiB", "t": "TiB", "ki": "KiB", "mi": "MiB", "gi": "GiB", "ti": "TiB"}
-_TIMES = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400, "week": 604800}
+_TIMES = {
+    "s": 1,
+    "sec": 1,
+    "second": 1,
+    "min": 60,
+    "minute": 60,
+    "h": 3600,
+    "hour": 3600,
+    "d": 86400,
+    "day": 86400,
+    "week": 604800,
+}
 _LARGEST = 2**53  # what JSON and every daemon's configuration carry exactly
 
 
@@ -37,13 +48,15 @@ def size(value: object) -> int:
 
 
 def size_text(value: object) -> int:
-    """``25 MiB`` → bytes; a unit is required."""
+    """``25 MiB`` → bytes; a unit is required (0 has none)."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Fault(f"expected a size such as 25 MiB, found {words_for(value)}")
     found = re.fullmatch(r"(\d{1,16}(?:\.\d{1,6})?)\s*([A-Za-z]*)", str(value).strip())
     if not found:
         raise Fault(f"expected a size such as 25 MiB, found {str(value).strip()[:40]!r}")
     number, unit = found[1], found[2]
+    if not unit and number == "0":
+        return 0
     if not unit:
         raise Fault(f"{number} has no unit", kind="no-unit", hint=f"write {number} MiB or {number} GiB")
     if unit.lower() not in _SIZES:
@@ -90,7 +103,9 @@ def ip(value: object) -> str:
     except ValueError:
         raise Fault(f"{word[:60]!r} is not an IP address", kind="not-an-address", hint=_ip_hint(word)) from None
     if isinstance(found, ipaddress.IPv6Address) and found.scope_id is not None:
-        raise Fault("an address with a zone belongs to one machine only", kind="not-an-address", hint="leave out what follows the %")
+        raise Fault(
+            "an address with a zone belongs to one machine only", kind="not-an-address", hint="leave out what follows the %"
+        )
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         raise Fault("this is an IPv4 address in IPv6 clothes", kind="not-an-address", hint=f"write {found.ipv4_mapped}")
     return str(found)
@@ -155,13 +170,21 @@ class Kind:
     pattern: str = ""
 
 
-Size = Annotated[int, _in_text(size_text, size), Kind("size", "size with a unit", "25 MiB", r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGTkmgt][iI]?)?[Bb]\s*$")]
+Size = Annotated[
+    int,
+    _in_text(size_text, size),
+    Kind("size", "size with a unit", "25 MiB", r"^\s*[0-9]+(\.[0-9]+)?\s*([KMGTkmgt][iI]?)?[Bb]\s*$"),
+]
 Duration = Annotated[
-    int, _in_text(duration_text, duration), Kind("duration", "time with a unit", "14 days", r"^\s*[0-9]+\s*(s|min|h|d|sec|(second|minute|hour|day|week)s?)\s*$")
+    int,
+    _in_text(duration_text, duration),
+    Kind("duration", "time with a unit", "14 days", r"^\s*[0-9]+\s*(s|min|h|d|sec|(second|minute|hour|day|week)s?)\s*$"),
 ]
 Domain = Annotated[str, BeforeValidator(domain), Kind("domain", "domain name", "example.org", r"^\S+\.\S+$")]
 RecordName = Annotated[str, BeforeValidator(record_name), Kind("name", "name in DNS", "_spf.example.net", r"^\S+\.\S+$")]
-Address = Annotated[str, BeforeValidator(address), Kind("address", "mail address", "alice@example.org", r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+Address = Annotated[
+    str, BeforeValidator(address), Kind("address", "mail address", "alice@example.org", r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+]
 PasswordHash = Annotated[
     str, BeforeValidator(password_hash), Kind("password", "password hash", "{ARGON2ID}$argon2id$…", r"^\{[A-Za-z0-9.-]+\}\S+$")
 ]
