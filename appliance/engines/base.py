@@ -50,15 +50,19 @@ class Engine(Protocol):
     def history(self, instance: str) -> tuple[Manifest, ...]:
         """All manifests of all generations kept, newest first."""
 
-    def apply(self, plan: Plan, secrets: SecretSource, report: Report, *, who: str, why: str, wait: int, break_lock: bool) -> None:
-        """Carries out the plan. On failure everything is put back and ApplianceError is raised. ``wait``: seconds until healthy."""
+    def apply(
+        self, plan: Plan, secrets: SecretSource, report: Report, *, who: str, why: str, wait: int, break_lock: bool
+    ) -> None:
+        """Carries out the plan; on failure all is put back and ApplianceError raised. ``wait``: seconds until healthy."""
 
     def exec(
         self, instance: str, service: str, argv: Sequence[str], *, stdin: bytes = b"", user: str = "", timeout: int = 60
     ) -> ExecResult:
         """Runs a command in a running container."""
 
-    def logs(self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None) -> Iterator[tuple[str, bytes]]:
+    def logs(
+        self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None
+    ) -> Iterator[tuple[str, bytes]]:
         """(service, line) pairs."""
 
     def down(self, instance: str, report: Report, *, volumes: bool, break_lock: bool) -> None:

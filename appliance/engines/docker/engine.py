@@ -1,0 +1,108 @@
+"""The Docker engine as one object: connect() and the seven things that engines.base asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import docker
+
+from appliance.engines.base import ExecResult, Report, SecretSource
+from appliance.engines.docker import archive, labels, talk
+from appliance.engines.docker.api import Api, Refused
+from appliance.engines.docker.apply import apply
+from appliance.engines.docker.connect import open_client
+from appliance.engines.docker.down import down
+from appliance.engines.docker.history import records
+from appliance.engines.docker.logs import logs
+from appliance.engines.docker.observe import observe, read_manifest
+from appliance.engines.docker.steps import Runner, nothing
+from appliance.errors import ApplianceError
+from appliance.observed import Manifest, Observed
+from appliance.plan.model import Plan
+
+
+def connect(host: str | None = None) -> DockerEngine:
+    """The engine that DOCKER_HOST (or ``host``) names. Raises Unavailable, with what to do."""
+    client, where, close = open_client(host)
+    return DockerEngine(client, where, close)
+
+
+class DockerEngine:
+    """One host through the Docker API. ``client``: the docker SDK's client; ``where``: unix (this machine), tcp or ssh."""
+
+    runner: type[Runner] = Runner
+
+    def __init__(self, client: docker.DockerClient, where: str = "unix", close: Callable[[], None] = nothing) -> None:
+        self.client, self.where, self._close = client, where, close
+        self.api = Api(client)
+
+    def close(self) -> None:
+        """Ends the connection, and the ssh below it."""
+        self.client.close()
+        self._close()
+
+    @property
+    def local(self) -> bool:
+        """Whether the engine's host is this machine."""
+        return self.where == "unix"
+
+    def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = ()) -> Observed:
+        """The instance as it is; see observe.py."""
+        return observe(self.api, instance, ports, local=self.local)
+
+    def read(self, instance: str, service: str, live: str) -> Mapping[str, bytes]:
+        """The files of a generation by path; those that hold secrets read b"". Empty when there is no such generation."""
+        for name in (labels.container(instance, service), labels.previous(instance, service)):
+            try:
+                entries = archive.get(self.api, name, f"/config/gen/{live}")
+                manifest = read_manifest(self.api, name, f"/config/gen/{live}/manifest.json")
+            except Refused as why:
+                if why.status == 404:
+                    continue
+                raise
+            if entries is not None and manifest is not None:
+                marks = manifest.files
+                return {e.path: b"" if marks[e.path].ref else e.data for e in entries if e.path in marks}
+        return {}
+
+    def history(self, instance: str) -> tuple[Manifest, ...]:
+        """The records of all releases kept, newest first: one Manifest per service and release."""
+        return records(self.api, instance)
+
+    def apply(
+        self, plan: Plan, secrets: SecretSource, report: Report, *, who: str, why: str, wait: int, break_lock: bool
+    ) -> None:
+        """Carries out the plan; see apply.py."""
+        apply(
+            self.api,
+            plan,
+            secrets,
+            report,
+            who=who,
+            why=why,
+            wait=wait,
+            break_lock=break_lock,
+            local=self.local,
+            runner=self.runner,
+        )
+
+    def exec(
+        self, instance: str, service: str, argv: Sequence[str], *, stdin: bytes = b"", user: str = "", timeout: int = 60
+    ) -> ExecResult:
+        """Runs a command in a running container. Raises ApplianceError when there is none, or it does not end in time."""
+        try:
+            return talk.run(self.api, labels.container(instance, service), argv, stdin=stdin, user=user, seconds=timeout)
+        except Refused as why:
+            if why.status in (404, 409):
+                raise ApplianceError(f"{service} does not run in {instance}", hint="`appliance ps` shows what does") from None
+            raise
+
+    def logs(
+        self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None
+    ) -> Iterator[tuple[str, bytes]]:
+        """(service, line) pairs; see logs.py."""
+        return logs(self.api, instance, services, follow=follow, tail=tail, since=since)
+
+    def down(self, instance: str, report: Report, *, volumes: bool, break_lock: bool) -> None:
+        """Removes the instance; see down.py."""
+        down(self.api, instance, report, volumes=volumes, break_lock=break_lock)
