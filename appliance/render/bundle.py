@@ -130,6 +130,7 @@ class Runtime:
     stop_timeout: int = 30  # seconds
     health: Health | None = None
     log_keep: int = 14 * 86400  # seconds
+    deviations: tuple[str, ...] = ()  # what of the common frame was changed by hand, in words; nobody wants any
 
     @cached_property
     def digest(self) -> str:
