@@ -1,4 +1,4 @@
-"""Checks across fields that concern the host: names, addresses, ports, network, certificate, relay. Each finding teaches one mistake."""
+"""Checks across fields that concern the host: names, addresses, ports, network, certificate, next hops."""
 
 from __future__ import annotations
 

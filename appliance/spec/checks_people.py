@@ -91,7 +91,7 @@ class _People:
         return f"did you mean {near[0]}?" if near else ""
 
     def postmaster(self) -> Findings:
-        """A mailbox or alias of a hosted domain, or an address elsewhere; postmaster@ of a hosted domain only when it is written down."""
+        """A mailbox or alias of a hosted domain, or an address elsewhere; postmaster@ itself only when it is written down."""
         address, path = self.spec.postmaster, ("postmaster",)
         if not self.ground.whole("postmaster") or not self.ground.whole("hostname"):
             return
@@ -102,7 +102,7 @@ class _People:
             yield self.ground.warning("outside-postmaster", path, message, "an address of a hosted domain always works")
         elif ours and local in ALWAYS and address not in self.declared and self.known:
             message = f"{address} is delivered to the postmaster, which is itself"
-            hint = f"name the mailbox that reads it, or add it to mailboxes or aliases, e.g. {next(iter(self.spec.mailboxes), 'alice@…')}"
+            hint = "name the mailbox that reads it, or add it to mailboxes or aliases"
             yield self.ground.problem("mail-loop", path, message, hint)
         elif found := self.fault(address):
             yield self.ground.problem(found[0], path, found[1], found[2] or "name a mailbox or an alias that exists")

@@ -1,5 +1,5 @@
-"""The model's verdict on the tree: every error of pydantic becomes a Problem with its place, and what is wrong is taken out, so that
-the checks across fields (``checks.py``) can still judge the rest. So a user sees all errors at once.
+"""The model's verdict on the tree: every error of pydantic becomes a Problem with its place, and what is wrong is taken out, so
+that the checks across fields (``checks.py``) can still judge the rest. So a user sees all errors at once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROUNDS = 20
 
 
 def judge(tree: Tree) -> tuple[Spec, set[Path], list[Problem]]:
-    """The spec without what is wrong in it, the paths that were taken out, and the problems. Roles and CSV rows are read elsewhere."""
+    """The spec without what is wrong in it, the paths taken out, the problems. Roles and CSV rows stand elsewhere."""
     data = tree.plain()
     data.pop("roles", None)
     broken: set[Path] = set()
@@ -61,7 +61,7 @@ def _present(loc: tuple[int | str, ...], data: Any) -> Path:
     for step in loc:
         known = step in data if isinstance(data, dict) else isinstance(data, list) and isinstance(step, int) and step < len(data)
         if known:
-            data = data[step]  # type: ignore[index]  # a list's step is a number here
+            data = data[step]
             path.append(step)
     return tuple(path)
 

@@ -1,6 +1,6 @@
 """The doorway: text → ``Loaded``. All errors at once, each with its place; a fault of the user is never a traceback.
 
-Pure apart from the ``Reader`` that it is handed: what the spec names (includes, certificates, folders of role options) is read through it.
+Pure apart from the ``Reader`` that it is handed: what the spec names (included files, certificates, folders) goes through it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from appliance.spec.ground import Ground
 from appliance.spec.model import Mailbox, Spec
 from appliance.spec.names import address, domain, words_for
 from appliance.spec.options import roles
+from appliance.spec.planter import Planter
 from appliance.spec.rows import read_rows
 from appliance.spec.source import Source
 from appliance.spec.syntax import Stop
-from appliance.spec.tree import Path, Planter, Reader, Tree, rekey
+from appliance.spec.tree import Path, Reader, Tree, rekey
 
 if TYPE_CHECKING:
     from appliance.catalog.role import Role
@@ -119,7 +120,7 @@ class DiskReader:
 
 
 class FolderFiles(Mapping[str, bytes]):
-    """Name → bytes, the names taken once, the bytes read when they are asked for: a signature database has hundreds of megabytes."""
+    """Name → bytes. The bytes are read when they are asked for: a signature database has hundreds of megabytes."""
 
     def __init__(self, folder: DiskPath) -> None:
         self._folder = folder

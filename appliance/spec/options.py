@@ -49,7 +49,7 @@ def roles(tree: Tree | None, catalog: Mapping[str, Role], reader: Reader) -> tup
 
 
 def role_settings(role: Role, tree: Tree | None, reader: Reader) -> tuple[RoleSettings, list[Problem]]:
-    """One role: ``off``/``false``, ``on``/``true``/``{}``, or a map of options; ``enabled`` inside keeps options of a role that is off."""
+    """One role: ``off``, ``on``, or a map of options (on); ``enabled`` inside keeps options of a role that is off."""
     enabled, problems = role.enabled if tree is None else True, []
     given: Mapping[str | int, Tree] = {}
     if tree is not None and tree.children is not None and not tree.listed:

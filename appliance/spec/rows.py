@@ -1,4 +1,4 @@
-"""Mailboxes from a CSV file: columns ``address,password,quota`` (and ``enabled``), one pass per row, places only for rows that fail.
+"""Mailboxes from a CSV file: columns ``address,password,quota`` (and ``enabled``), one pass, places only for rows that fail.
 
 100,000 rows are a spec that somebody has; building a pydantic object for each twice would cost more than all the rest.
 """
@@ -22,7 +22,7 @@ _FIELDS = {"password", "quota", "enabled"}
 
 
 def read_rows(source: Source, into: dict[str, Mailbox], first: Mapping[str, At]) -> Iterator[Problem]:
-    """Adds the file's mailboxes to ``into``; yields what is wrong. ``first``: where addresses stand that the spec itself names."""
+    """Adds the file's mailboxes to ``into``; yields what is wrong. ``first``: where addresses stand that were read before."""
     lines = source.text.split("\n")
     header = _header(source, lines)
     if isinstance(header, Problem):

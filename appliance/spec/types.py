@@ -1,8 +1,8 @@
 """Field types of the spec and of role options: text in, one normal form out.
 
-Every function takes what YAML (or CSV) gave and raises ``Fault``, a ValueError with a sentence for the user. Sizes and durations have
-two doors: ``size`` also takes a plain number of bytes, as programs and ``role.yml`` write it; ``size_text`` refuses a number without
-a unit, because in a spec it is nearly always a mistake.
+Every function takes what YAML (or CSV) gave and raises ``Fault``, a ValueError with a sentence for the user. Sizes and durations
+have two doors: ``size`` also takes a plain number of bytes, as programs and ``role.yml`` write it; ``size_text`` refuses a number
+without a unit, because in a spec it is nearly always a mistake.
 """
 
 from __future__ import annotations
