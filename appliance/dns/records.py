@@ -1,7 +1,8 @@
-"""A DNS record as data, and its text as it stands in a zone file (RFC 1035, section 5)."""
+"""A DNS record as data, its text as it stands in a zone file (RFC 1035, section 5), and what a look-up answers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,20 @@ class Record:
 
     def __str__(self) -> str:
         return f"{self.name}. {self.ttl} IN {self.type} {self.rdata}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is published at a name: ``values`` in the form of Record.value (TXT joined), none when there is no such record.
+
+    ``failed``: why nothing can be said (time-out, SERVFAIL); then ``values`` mean nothing.
+    """
+
+    values: tuple[str, ...] = ()
+    failed: str = ""
+
+
+Lookup = Callable[[str, str], Answer]  # (name, type) → answer
 
 
 def strings(text: str) -> tuple[bytes, ...]:

@@ -21,7 +21,7 @@ _ALL = {"fail": "-all", "softfail": "~all", "neutral": "?all"}
 
 
 def wanted(spec: Spec, keys: KeyView, families: tuple[int, ...], sets: Collection[str] = SETS) -> tuple[Record, ...]:
-    """All records, host first, then domain by domain.
+    """All records: the host's, then domain by domain, at last what the provider of the addresses must set.
 
     ``families``: 4 and 6, those that are published. ``sets``: the purposes that the running roles ask for.
     Raises ApplianceError when a set needs an address of the spec and there is none: a guess would point the world elsewhere.
@@ -33,9 +33,10 @@ def wanted(spec: Spec, keys: KeyView, families: tuple[int, ...], sets: Collectio
             f"the spec says {have}, and mail is served over {words}: what should A, SPF and PTR records name?",
             hint="addresses: [203.0.113.7] in the spec, what the world sees, also behind NAT; `appliance init` fills it in",
         )
-    records = [*_host(spec, families), *_ptr(spec, families)]
+    records = list(_host(spec, families))
     for domain, settings in spec.domains.items():
         records += _domain(spec, domain, settings, keys)
+    records += _ptr(spec, families)
     return tuple(r for r in records if r.purpose in sets)
 
 
