@@ -48,9 +48,10 @@ class ObservedService:
     runtime: Runtime  # read back from inspect
     current: str | None
     loaded: str | None
-    manifest: Manifest | None  # of current
-    loaded_manifest: Manifest | None  # of loaded, when it differs
-    ring_id: str | None
+    manifest: Manifest | None = None  # of current; None also where it was not read (base.Engine.observe)
+    loaded_manifest: Manifest | None = None  # of loaded, or of unsettled
+    ring_id: str | None = None
+    unsettled: str | None = None  # an apply was cut off: the digest that was loaded before it; ``loaded`` is None then
     started: str = ""
     memory_used: int = 0
     container_id: str = ""

@@ -41,8 +41,14 @@ SecretSource = Callable[[str], bytes]  # ref → bytes of the ring; raises Appli
 class Engine(Protocol):
     """One host's hands."""
 
-    def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = ()) -> Observed:
-        """Everything the plan needs, without changing anything; ``ports``: (address, port) pairs to look up holders of."""
+    def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = (), manifests: bool = True) -> Observed:
+        """Everything the plan needs, without changing anything; ``ports``: (address, port) pairs to look up holders of.
+
+        ``manifests`` False leaves them out, which is several times faster on old engines; see ``manifests``.
+        """
+
+    def manifests(self, observed: Observed, wanted: Mapping[str, str]) -> Observed:
+        """The same with the manifests of those services that are not on the ``wanted`` live digest (service → digest)."""
 
     def read(self, instance: str, service: str, live: str) -> Mapping[str, bytes]:
         """The files of a generation by path, secrets left out (they read b"")."""

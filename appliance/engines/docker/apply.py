@@ -9,7 +9,7 @@ from appliance.engines.base import Report, SecretSource
 from appliance.engines.docker.api import Api
 from appliance.engines.docker.labels import config_volume
 from appliance.engines.docker.lock import acquire
-from appliance.engines.docker.observe import observe
+from appliance.engines.docker.observe import observe, volumes_of, with_manifests
 from appliance.engines.docker.order import closing, steps
 from appliance.engines.docker.prune import prune, remove_volumes
 from appliance.engines.docker.runtime import limits_of
@@ -43,12 +43,12 @@ def apply(
     interrupts = Interrupts()
     image = writers_image(plan)
     with interrupts.caught():
-        before = set(observe(api, plan.instance, (), local=local).volumes)
+        before = volumes_of(api, plan.instance)
         hand = acquire(
             api, plan.instance, image, _services(plan), report, who=who, why=why, ring=plan.bundle.ring_id, break_lock=break_lock
         )
         limits = limits_of(api.get("/info"))
-        observed = observe(api, plan.instance, (), local=local)
+        observed = with_manifests(api, observe(api, plan.instance, (), local=local), _unchanged(plan))
         site = Site(api, plan, observed, limits, hand, image, secrets, report, who, wait, interrupts.sleep)
         site.made_volumes += [v for v in observed.volumes if v not in before]
         try:
@@ -65,6 +65,11 @@ def apply(
         finally:
             _let_go(site)
         remove_volumes(api, [r.ref for r in plan.resources if (r.kind, r.action) == ("volume", "remove")])
+
+
+def _unchanged(plan: Plan) -> dict[str, str]:
+    """service → live digest of the services that the plan keeps: their manifests are not needed."""
+    return {c.service: c.bundle.live for c in plan.changes if c.action == "keep" and c.bundle is not None}
 
 
 def writers_image(plan: Plan) -> str:

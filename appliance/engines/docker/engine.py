@@ -14,7 +14,7 @@ from appliance.engines.docker.connect import open_client
 from appliance.engines.docker.down import down
 from appliance.engines.docker.history import records
 from appliance.engines.docker.logs import logs
-from appliance.engines.docker.observe import observe, read_manifest
+from appliance.engines.docker.observe import observe, read_manifest, with_manifests
 from appliance.engines.docker.steps import Runner, nothing
 from appliance.errors import ApplianceError
 from appliance.observed import Manifest, Observed
@@ -46,9 +46,14 @@ class DockerEngine:
         """Whether the engine's host is this machine."""
         return self.where == "unix"
 
-    def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = ()) -> Observed:
+    def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = (), manifests: bool = True) -> Observed:
         """The instance as it is; see observe.py."""
-        return observe(self.api, instance, ports, local=self.local)
+        observed = observe(self.api, instance, ports, local=self.local)
+        return with_manifests(self.api, observed) if manifests else observed
+
+    def manifests(self, observed: Observed, wanted: Mapping[str, str]) -> Observed:
+        """The same with the manifests of those services read whose live digest is not the wanted one."""
+        return with_manifests(self.api, observed, wanted)
 
     def read(self, instance: str, service: str, live: str) -> Mapping[str, bytes]:
         """The files of a generation by path; those that hold secrets read b"". Empty when there is no such generation."""
