@@ -73,7 +73,7 @@ def _next_hop(route: Route) -> str:
 
 
 def _dead(people: People) -> Iterator[str]:
-    """Addresses whose mail reaches nobody because every mailbox behind them is disabled: refused at once, or it would bounce later."""
+    """Addresses behind which every mailbox is disabled: refused at once, or their mail would bounce later."""
     disabled = frozenset(people.disabled)
     yield from people.disabled
     for address, targets in people.recipients.items():
@@ -96,7 +96,7 @@ def _all_disabled(address: str, people: People, disabled: frozenset[str]) -> boo
 
 
 def _expansions(people: People) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """virtual_alias_maps: a disabled member of an alias that still reaches somebody is left out, or each mail to it would bounce."""
+    """virtual_alias_maps. A disabled member of an alias that still reaches somebody is left out: each mail to it would bounce."""
     disabled = frozenset(people.disabled)
     dead = frozenset(_dead(people))
     for address, targets in people.recipients.items():
