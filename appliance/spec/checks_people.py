@@ -168,12 +168,13 @@ class _People:
             message = f"mail is forwarded elsewhere under its sender's name, and SPF of that sender fails there{_more(outside)}"
             hint = "receivers may refuse it until sender rewriting (SRS) comes"
             yield self.ground.warning("needs-srs", ("aliases", outside[0]), message, hint)
-        enabled = {n: m for n, m in self.spec.mailboxes.items() if m.enabled and self.ground.whole("mailboxes", n)}
-        silent = [n for n, m in enabled.items() if m.password is None]
+        boxes = self.spec.mailboxes.items()
+        silent = [n for n, m in boxes if m.password is None and m.enabled and self.ground.whole("mailboxes", n)]
         if silent:
             message = f"without a password nobody can log in{_more(silent)}"
             yield self.ground.warning("no-password", ("mailboxes", silent[0]), message, "`appliance keys hash` makes a hash")
-        small = [n for n, m in enabled.items() if m.quota is not None and m.quota < self.spec.message_size]
+        size = self.spec.message_size
+        small = [n for n, m in boxes if m.quota and m.quota < size and m.enabled]
         if small and self.ground.whole("message_size"):
             message = f"the quota is smaller than one message of message_size{_more(small)}"
             yield self.ground.warning("small-quota", ("mailboxes", small[0], "quota"), message)

@@ -28,6 +28,7 @@ _OPEN = re.compile(
     r"|LANMAN|NTLM|RPA|SKEY|OTP"
 )
 _FORM = re.compile(r"\{([A-Za-z0-9-]+)(\.(?:B64|b64|HEX|hex|BASE64|base64))?\}(\S+)")
+_WHOLE = {f"{{{name}}}": re.compile(re.escape(f"{{{name}}}") + hash_.pattern) for name, hash_ in SCHEMES.items()}
 MAKE = "`appliance keys hash` makes a hash from a password"
 
 
@@ -36,6 +37,9 @@ def password_hash(value: object) -> str:
     if not isinstance(value, str):
         raise Fault("expected a hash such as {ARGON2ID}…, in quotes", kind="password", hint=MAKE)
     word = value.strip()
+    usual = _WHOLE.get(word[: word.find("}") + 1])
+    if usual and usual.fullmatch(word):  # the common case, fast
+        return word
     found = _FORM.fullmatch(word)
     if not found:
         raise _no_hash(word)
