@@ -91,9 +91,12 @@ class Api:
         return answer
 
     def hijack(self, path: str, body: Any = None, **params: Any) -> Stream:
-        """POST whose connection becomes a raw two-way stream (attach, exec start)."""
+        """POST whose connection becomes a raw two-way stream (attach, exec start).
+
+        The engine does not read the body of an attach: whatever is sent there would arrive on the program's stdin.
+        """
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
-        answer = self.call("POST", path, params=params, body={} if body is None else body, stream=True, headers=upgrade)
+        answer = self.call("POST", path, params=params, body=body, stream=True, headers=upgrade)
         return Stream.of(answer)
 
 
