@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def encrypted(folder: Path) -> None:
     (folder / "k.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no certificate": (lambda f: (f / "c.pem").unlink(), "cannot read .*c.pem: No such file"),
     "no key": (lambda f: (f / "k.pem").unlink(), "cannot read .*k.pem: No such file"),
     "a folder": (lambda f: ((f / "k.pem").unlink(), (f / "k.pem").mkdir()), "Is a directory"),

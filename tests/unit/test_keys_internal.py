@@ -23,7 +23,7 @@ def context(keys: KeyRing, purpose: ssl.Purpose, ca: str, own: tuple[str, str] |
     made = ssl.create_default_context(purpose, cafile=str(keys.folder / ca))
     made.verify_flags |= ssl.VERIFY_X509_STRICT
     if own:
-        made.load_cert_chain(*(keys.folder / part for part in own))
+        made.load_cert_chain(keys.folder / own[0], keys.folder / own[1])
     return made
 
 
