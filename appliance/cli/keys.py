@@ -125,7 +125,7 @@ def create(app: App) -> None:
     if not ring.exists:
         _refuse_second_ring(app)
     made = ring.create(spec, Quiet() if app.json else app.report())
-    _made(app, made, "made", f"nothing to make: {ring.folder} is complete")
+    _made(app, made, "" if made else f"nothing to make: {ring.folder} is complete")
 
 
 def _refuse_second_ring(app: App) -> None:
@@ -150,7 +150,7 @@ def pull(app: App) -> None:
 
     ring, spec = app.ring(), app.spec()
     pulled = bring(spec, ring, app.observe(), app.engine())
-    _made(app, pulled, "pulled", "")
+    _made(app, pulled, f"pulled {len(pulled)} keys and certificates into {ring.folder}")
 
 
 @command.command("import")
@@ -163,8 +163,9 @@ def import_(app: App, source: Path) -> None:
     """
     from appliance.keys.copies import from_folder, from_tar, take
 
-    taken = take(from_folder(source) if source.is_dir() else from_tar(source), app.ring())
-    _made(app, taken, "took over", "nothing new: every key is here already")
+    ring = app.ring()
+    taken = take(from_folder(source) if source.is_dir() else from_tar(source), ring)
+    _made(app, taken, f"{len(taken)} keys and certificates are new in {ring.folder}")
 
 
 @command.command()
@@ -182,9 +183,10 @@ def export(app: App, target: Path) -> None:
     app.say(f"{target} holds the whole ring: keep it as you would keep the keys")
 
 
-def _made(app: App, refs: tuple[str, ...], verb: str, nothing: str) -> None:
+def _made(app: App, refs: tuple[str, ...], words: str) -> None:
     if app.json:
         app.print_json({"ring": app.ring().ring_id, "keys": list(refs)})
     for ref in refs if not app.json else ():
         app.print(ref)
-    app.say(f"{verb} {len(refs)} keys and certificates in {app.ring().folder}" if refs else nothing)
+    if words:
+        app.say(words)

@@ -62,10 +62,15 @@ def encrypted(folder: Path) -> None:
     (folder / "k.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
 
 
+def becomes_a_folder(folder: Path) -> None:
+    (folder / "k.pem").unlink()
+    (folder / "k.pem").mkdir()
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no certificate": (lambda f: (f / "c.pem").unlink(), "cannot read .*c.pem: No such file"),
     "no key": (lambda f: (f / "k.pem").unlink(), "cannot read .*k.pem: No such file"),
-    "a folder": (lambda f: ((f / "k.pem").unlink(), (f / "k.pem").mkdir()), "Is a directory"),
+    "a folder": (becomes_a_folder, "Is a directory"),
     "another key": (lambda f: (f / "k.pem").write_bytes(make.private_key("ecdsa-p256")), "is not the key of tls.certificate"),
     "issuer first": (lambda f: swap(f / "c.pem"), "is not the key of tls.certificate"),
     "garbled key": (lambda f: (f / "k.pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\nx\n"), "k.pem holds no private key"),
