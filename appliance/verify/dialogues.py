@@ -47,8 +47,12 @@ def answer(stream: Any) -> str:
 
 
 def carry_out(request: dict[str, Any]) -> dict[str, Any]:
-    """All sessions of a request, one after the other."""
-    found = [talk(request["host"], request["port"], session, request["timeout"]) for session in request["sessions"]]
+    """All sessions of a request, one after the other; the first that is not even greeted ends it."""
+    found: list[dict[str, Any]] = []
+    for session in request["sessions"]:
+        found.append(talk(request["host"], request["port"], session, request["timeout"]))
+        if not any(found[-1]["replies"]):
+            break
     return {"from": next((f["from"] for f in found if f["from"]), ""), "sessions": found}
 
 

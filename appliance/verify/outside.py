@@ -28,10 +28,15 @@ SCRIPT = Path(dialogues.__file__)
 
 
 class Place(Protocol):
-    """Somewhere else. ``gateway``: address under which this host is reached from there, by family."""
+    """Somewhere else."""
 
-    words: str
-    gateway: Mapping[int, str]
+    @property
+    def words(self) -> str:
+        """Where it is, for the proof."""
+
+    @property
+    def gateway(self) -> Mapping[int, str]:
+        """This host's address as seen from there, by family."""
 
     def talk(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carries out the dialogues of :mod:`appliance.verify.dialogues`; raises ApplianceError when it cannot be tried."""

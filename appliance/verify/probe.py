@@ -67,4 +67,7 @@ def empty(ctx: Context) -> int:
     old = session.search("SENTBEFORE " + time.strftime("%d-%b-%Y", time.gmtime(time.time() - 86400)))
     found = tuple(sorted({*mine, *old}))
     session.remove(found)
+    left = session.search(f'HEADER {MARK} "{ctx.run.run_id}"')
+    if left:
+        raise StepFailed(f"{len(left)} messages of this run are still in the probe's mailbox")
     return len(found)

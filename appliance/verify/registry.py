@@ -103,4 +103,17 @@ def steps(suite: Suite) -> tuple[StepDef, ...]:
 
 
 #: headings, in the order of a reader's questions
-GROUPS = ("delivery", "signatures", "filters", "relay", "logins", "senders", "recipients", "limits", "tls", "outwards", "traces")
+GROUPS = (
+    "probe",
+    "delivery",
+    "signatures",
+    "filters",
+    "relay",
+    "logins",
+    "senders",
+    "recipients",
+    "limits",
+    "tls",
+    "outwards",
+    "traces",
+)

@@ -23,7 +23,7 @@ OnStep = Callable[[Step], None]
 LOGIN = StepDef(
     "probe",
     "the appliance's own mailbox can log in",
-    "logins",
+    "probe",
     "smoke",
     "the service that checks passwords must run and be reached: `appliance ps`, `appliance logs`",
     function=lambda ctx: let_in(ctx),

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from appliance.verify.proof import Proof, Step
 
 MARKS = {"ok": "✓", "failed": "✗", "not-run": "-"}
-SHORT = 2  # lines of each direction without -v
 WIDTH = 116  # columns of one line without -v
 
 
@@ -44,11 +43,12 @@ def step_lines(step: Step, *, verbose: int = 0) -> Iterator[str]:
 
 
 def _direction(arrow: str, lines: tuple[str, ...], whole: bool) -> Iterator[str]:
-    shown = lines if whole else lines[:SHORT]
-    for line in shown:
-        yield f"      {arrow} {line if whole or len(line) <= WIDTH else line[: WIDTH - 1] + '…'}"
-    if len(lines) > len(shown):
-        yield f"      {arrow} … {len(lines) - len(shown)} more (-v shows them)"
+    if whole:
+        yield from (f"      {arrow} {line}" for line in lines)
+    elif lines:
+        more = f" (+{len(lines) - 1})" if len(lines) > 1 else ""
+        room = WIDTH - len(more)
+        yield f"      {arrow} {lines[0] if len(lines[0]) <= room else lines[0][: room - 1] + '…'}{more}"
 
 
 def summary_lines(proof: Proof) -> tuple[str, ...]:

@@ -22,11 +22,11 @@ SEQUENCES: tuple[bytes, ...] = (
 MARK = "X-Appliance-Smuggled"
 
 
-def payload(made: Message, sequence: bytes, sender: str, recipient: str, run_id: str) -> bytes:
-    """The message, the false end, and a second transaction that must stay text."""
+def payload(made: Message, sequence: bytes, sender: str, recipient: str, mark: str) -> bytes:
+    """The message, the false end, and a second transaction that must stay text. ``mark``: how it is found if it does not."""
     second = (
         f"MAIL FROM:<{sender}>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n"
-        f"From: <{sender}>\r\nTo: <{recipient}>\r\nSubject: smuggled\r\n{MARK}: {run_id}\r\n\r\nThis must not be a message."
+        f"From: <{sender}>\r\nTo: <{recipient}>\r\nSubject: smuggled\r\n{MARK}: {mark}\r\n\r\nThis must not be a message."
     )
     return made.data.removesuffix(b"\r\n") + sequence + second.encode()
 

@@ -29,7 +29,7 @@ def submission(ctx: Context) -> None:
     """587 with STARTTLS and a login, then IMAP with implicit TLS where that is open."""
     made = ctx.compose("submission")
     ctx.deliver(ctx.submit("submission"), made, ctx.run.probe)
-    marked(ctx, ctx.await_message(made))
+    marked(ctx, ctx.await_message(made, once=True))
 
 
 @step(
@@ -45,7 +45,7 @@ def submissions(ctx: Context) -> None:
     """465, then IMAP on 143."""
     made = ctx.compose("submissions")
     ctx.deliver(ctx.submit("submissions"), made, ctx.run.probe)
-    marked(ctx, ctx.await_message(made, "imap"))
+    marked(ctx, ctx.await_message(made, "imap", once=True))
 
 
 @step(
@@ -61,7 +61,7 @@ def inbound(ctx: Context) -> None:
     """25 without TLS, as the simplest stranger would."""
     made = ctx.compose("inbound", sender=f"Stranger <{STRANGER}>")
     ctx.deliver(ctx.smtp("smtp"), made, STRANGER)
-    marked(ctx, ctx.await_message(made))
+    marked(ctx, ctx.await_message(made, once=True))
 
 
 @step("pop3s", "a mail is read by POP3 on 995 (TLS)", "delivery", remedy=READABLE, ports=("smtp", "pop3s"), login=True)
@@ -104,7 +104,7 @@ def by_pop3(ctx: Context, listener: str) -> None:
 )
 def attachment(ctx: Context) -> None:
     """300 KB of noise as base64 beside 8-bit text (RFC 6152); compared by SHA-256."""
-    data = noise(ctx.run.run_id, 300_000)
+    data = noise(ctx.run.run_id, min(300_000, ctx.target.spec.message_size // 2))
     text = "Grüße, Καλημέρα, 你好. Diese Zeilen sind acht Bit breit.\n.\n..two dots\n"
     made = ctx.compose("attachment", body=text, cte="8bit", attachment=data)
     session = ctx.submit()

@@ -121,10 +121,11 @@ def smuggling_bdat(ctx: Context) -> None:
 def split(ctx: Context, door: Callable[[], Smtp], sender: str, sequences: Sequence[bytes], *, chunks: bool = False) -> None:
     """One connection per sequence: one answer each; afterwards what was accepted is in the mailbox, once, and nothing else."""
     accepted = []
+    mark = f"{ctx.run.run_id}-{sender}-{chunks}"
     for sequence in sequences:
         session = door()
         made = ctx.compose(f"smuggling {sequence!r}", sender=sender)
-        text = smuggling.payload(made, sequence, sender, ctx.run.probe, ctx.run.run_id)
+        text = smuggling.payload(made, sequence, sender, ctx.run.probe, mark)
         ctx.envelope(session, sender)
         if chunks:
             answer = smuggling.by_bdat(session, text, sequence)
@@ -140,6 +141,6 @@ def split(ctx: Context, door: Callable[[], Smtp], sender: str, sequences: Sequen
             raise StepFailed(f"{sequence!r}: answered {answer}, so nothing was proven")
     if accepted:
         ctx.await_message(accepted[-1])
-    found = ctx.imap().search(f'HEADER {smuggling.MARK} "{ctx.run.run_id}"')
+    found = ctx.imap().search(f'HEADER {smuggling.MARK} "{mark}"')
     if found:
         raise StepFailed(f"{len(found)} smuggled messages are in the mailbox")

@@ -70,8 +70,10 @@ def from_outside(ctx: Context, family: int) -> None:
     with place(ctx.target, ctx.run.origin) as there:
         where = way(ctx, there, family)
         request = relay_request(ctx, where)
-        ctx.evidence["seen_from"] = there.words
         answer = there.talk(request)
+        if not any(answer["sessions"][0]["replies"]) and not ctx.run.origin:
+            raise NotRun(f"{there.words} does not get through to [{where.host}]:{where.port}: {answer['sessions'][0]['error']}")
+        ctx.evidence["seen_from"] = there.words
         ctx.sent.append(f"from {there.words} ({answer['from'] or 'no connection'}) to [{where.host}]:{where.port}")
         verdict(ctx, request, answer)
 

@@ -58,6 +58,7 @@ def null_sender(ctx: Context) -> None:
     "the probe may send to nobody but itself",
     "senders",
     remedy="the probe's login must be refused every recipient but its own address: a password of the proof is no way out",
+    roles=("policy",),
     login=True,
 )
 def probe_confined(ctx: Context) -> None:
