@@ -15,7 +15,7 @@ from typing import Any
 from appliance.engines.docker import archive
 from appliance.engines.docker.api import Api, Refused
 from appliance.engines.docker.stream import Stream
-from appliance.errors import ApplianceError, Exit, Unavailable
+from appliance.errors import ApplianceError, Locked, Unavailable
 
 VOLUMES = "/volumes"  # /volumes/<service>: the service's configuration volume
 MOMENT = 60.0  # seconds for file work
@@ -24,10 +24,8 @@ LONG = 600.0  # seconds for a build of tables
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
 
 
-class HandLost(ApplianceError):
+class HandLost(Locked):
     """The hand is gone in the middle of an apply: its lock was broken, or its container was ended."""
-
-    code = Exit.LOCKED
 
 
 class ScriptFailed(ApplianceError):
