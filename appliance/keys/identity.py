@@ -1,7 +1,8 @@
 """Whose ring it is, and what fingerprints and tokens are made with.
 
-``hmac.key`` is made first, ``ring.json`` after it; the ring's id is derived from the key, so that the two of different
-rings cannot be mixed up, and a ring whose making was interrupted between the two is completed and not made anew.
+``hmac.key`` is derived, once, from the ring's first key (the internal listener's), which every instance carries: a lost
+ring can so be pulled back with the same identity. The ring's id is derived from ``hmac.key``, so that files of different
+rings cannot be mixed up, and a ring whose making was interrupted is completed and not made anew.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from base64 import b32encode
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,13 +87,15 @@ def parse(header: bytes, hmac_key: bytes, place: str) -> Identity:
     return Identity(words[0], words[1], words[2], hmac_key)
 
 
-def make_identity(folder: Folder, now: datetime) -> Identity:
-    """The identity of the ring, made where it is not there yet; completes one that was half made."""
-    found = read_identity(folder)
-    if found is None:
-        folder.create(HMAC_KEY, secrets.token_bytes(_KEY_BYTES))
-        key = folder.read(HMAC_KEY)
-        folder.create(RING_JSON, Identity(id_of(key), folder.root.name, now.isoformat(timespec="seconds"), key).header())
-        found = read_identity(folder)
-    assert found is not None  # noqa: S101 - it was created above
-    return found
+def derive(seed: bytes, instance: str, now: datetime) -> Identity:
+    """The identity of a ring that begins with the key ``seed`` (its file's bytes)."""
+    key = hashlib.sha256(b"hmac\0" + seed).digest()
+    return Identity(id_of(key), instance, now.isoformat(timespec="seconds"), key)
+
+
+def make_identity(folder: Folder, seed: bytes, now: datetime) -> None:
+    """Makes the identity where there is none yet; completes one that was half made."""
+    made = derive(seed, folder.root.name, now)
+    folder.create(HMAC_KEY, made.hmac_key)
+    key = folder.read(HMAC_KEY)
+    folder.create(RING_JSON, Identity(id_of(key), made.instance, made.created, key).header())

@@ -1,21 +1,23 @@
 """Gets the keys of a running instance back, from the configuration of its services, into a folder that has no ring yet.
 
-A generation's manifest says which of its files came from the ring, and with which fingerprint. One service carries ``hmac.key``
-and ``ring.json`` too: with them every file is checked against its fingerprint and the ring is the same as before.
-What no service has stays behind: the internal authority's key (a new one is made when there is something to issue).
+A generation's manifest says which of its files came from the ring, and with which fingerprint; containers and volumes carry
+the ring's id. The identity is derived again from the key that it was derived from first: it must give that id, and every
+file must have its fingerprint. What no service has stays behind: the internal authority's key (a new one is made when there
+is something to issue), and keys of domains that are not deployed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.engines.base import Engine
 from appliance.errors import ApplianceError
 from appliance.keys.copies import check, write
 from appliance.keys.given import given_refs
-from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, parse
+from appliance.keys.identity import Identity, derive
 from appliance.keys.ring import KeyRing
+from appliance.keys.view import INTERNAL_SERVER_KEY
 from appliance.observed import FileMark, Observed
 from appliance.render.bundle import CURRENT
 from appliance.spec.model import Spec
@@ -41,9 +43,7 @@ def pull(spec: Spec, ring: KeyRing, observed: Observed, engine: Engine) -> tuple
     for ref, place in places.items():
         if ref not in given_refs(spec):
             files[ref] = _read(spec, place, engine)
-    identity = _identity(spec, files)
-    for ref in (RING_JSON, HMAC_KEY):
-        del files[ref]
+    identity = _identity(spec, files, observed, ring)
     for ref, data in files.items():
         check(ref, data, f"{places[ref].service}: {ref}")
         if identity.fingerprint(data) != places[ref].mark.digest:
@@ -76,10 +76,11 @@ def _read(spec: Spec, place: Place, engine: Engine) -> bytes:
     return result.stdout
 
 
-def _identity(spec: Spec, files: dict[str, bytes]) -> Identity:
-    if RING_JSON not in files or HMAC_KEY not in files:
+def _identity(spec: Spec, files: Mapping[str, bytes], observed: Observed, ring: KeyRing) -> Identity:
+    found = derive(files.get(INTERNAL_SERVER_KEY, b""), spec.name, ring.now())
+    if found.ring_id != observed.ring_id:
         raise ApplianceError(
-            f"no running service of {spec.name} carries the ring's identity",
+            f"the identity of the ring {observed.ring_id} cannot be derived from what {spec.name} carries",
             hint="`appliance keys export` where the ring is, and `appliance keys import` here",
         )
-    return parse(files[RING_JSON], files[HMAC_KEY], spec.name)
+    return found

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from appliance.errors import ApplianceError
 from appliance.keys import given, make
 from appliance.keys.folder import Folder
-from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, make_identity, read_identity
+from appliance.keys.identity import RING_JSON, Identity, make_identity, read_identity
 from appliance.keys.lacking import lacking
-from appliance.keys.needs import Need, needs
-from appliance.keys.view import KeyView
+from appliance.keys.needs import EC, Need, needs
+from appliance.keys.view import INTERNAL_SERVER_KEY, KeyView
 from appliance.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -90,7 +90,6 @@ class KeyRing:
                 fingerprints[need.ref] = identity.fingerprint(data)
         if identity is None:
             return KeyView(None, {}, public, {})
-        fingerprints |= {ref: identity.fingerprint(self.files.read(ref)) for ref in (RING_JSON, HMAC_KEY)}
         return KeyView(identity.ring_id, fingerprints, public, {purpose: identity.token(purpose) for purpose in TOKENS})
 
     def read(self, ref: str, spec: Spec) -> bytes:
@@ -145,16 +144,21 @@ class KeyRing:
     # -- making ------------------------------------------------------------------------------------------------------
     def missing(self, spec: Spec) -> tuple[str, ...]:
         """What ``create`` would make: keys that are not there, certificates that are not there or due."""
+        return tuple(self._lacking(spec))
+
+    def _lacking(self, spec: Spec) -> Mapping[str, Need]:
         self._belongs(spec)
         read_identity(self.files)
-        return tuple(lacking(needs(spec), self.files, self.now()))
+        return lacking(needs(spec), self.files, self.now())
 
     def create(self, spec: Spec, report: Report) -> tuple[str, ...]:
         """Makes what is missing and returns its references. No key is overwritten, not even by two controllers at once."""
-        self._belongs(spec)
-        make_identity(self.files, self.now())
-        self.files.create(".gitignore", b"*\n")
-        new = lacking(needs(spec), self.files, self.now())
+        new = self._lacking(spec)
+        if not self.exists:
+            self.files.create(INTERNAL_SERVER_KEY, make.private_key(EC))
+            make_identity(self.files, self.files.read(INTERNAL_SERVER_KEY), self.now())
+        if not self.files.has(".gitignore"):
+            self.files.create(".gitignore", b"*\n")
         if not new:
             return ()
         step = "keys"

@@ -151,7 +151,7 @@ class Running:
 
 TLS = ("tls/cert.pem", "tls/key.pem")
 DEPLOYED = {
-    "postfix": (0, (*TLS, "internal/server-cert.pem", "internal/server-key.pem", "ring.json", "hmac.key")),
+    "postfix": (0, (*TLS, "internal/server-cert.pem", "internal/server-key.pem")),
     "dovecot": (0, (*TLS, "internal/ca.pem", "internal/client-cert.pem", "internal/client-key.pem")),
     "opendkim": (906, ("dkim/example.org/s1-ed25519.pem",)),
 }
@@ -204,9 +204,9 @@ def test_pull_refuses_a_file_that_is_not_what_its_manifest_says(there: KeyRing, 
     assert not here.folder.exists()
 
 
-def test_pull_without_the_rings_identity_says_what_else_to_do(there: KeyRing, here: KeyRing) -> None:
-    observed, engine = instance(there, without=("hmac.key",))
-    with pytest.raises(ApplianceError, match="carries the ring's identity") as refused:
+def test_pull_without_the_rings_first_key_says_what_else_to_do(there: KeyRing, here: KeyRing) -> None:
+    observed, engine = instance(there, without=("internal/server-key.pem",))
+    with pytest.raises(ApplianceError, match="cannot be derived") as refused:
         pull(spec(), here, observed, cast(Engine, engine))
     assert "keys export" in refused.value.hint
 
