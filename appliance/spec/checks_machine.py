@@ -44,9 +44,7 @@ def _addresses(ground: Ground) -> Findings:
     for i, word in enumerate(ground.spec.addresses):
         path: Path = ("addresses", i)
         found = ipaddress.ip_address(word)
-        if found.is_loopback or found.is_unspecified or found.is_multicast or (found.version == 4 and found.is_reserved):
-            yield ground.problem("not-public", path, f"{word} is never the address of a server on the internet")
-        elif _private(found):
+        if _private(found):
             message = f"{word} is a private address: the world cannot reach it, and DNS should not name it"
             yield ground.warning("not-public", path, message, "behind NAT, write the address that the world sees")
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.errors import Problem
 from appliance.spec.ground import Findings, Ground
@@ -64,7 +64,7 @@ class _People:
     def fault(self, address: str) -> tuple[str, str, str] | None:
         """Why mail to an address would have nowhere to go: (kind, message, hint); None when it has, or is not ours to know."""
         local, _, domain = address.rpartition("@")
-        if domain == self.spec.hostname and self.ground.whole("hostname"):
+        if domain == self.spec.hostname and domain not in self.hosted and self.ground.whole("hostname"):
             if local in ALWAYS:
                 return None
             return "unknown-address", f"the host's own name has only postmaster and abuse, not {local}", ""
@@ -81,12 +81,16 @@ class _People:
                 )
         if address in self.declared or base in self.declared or local.partition("+")[0] in ALWAYS or not self.known:
             return None
-        return "unknown-address", f"{address} is neither a mailbox nor an alias", self._near(address)
+        return "unknown-address", f"{address} is neither a mailbox nor an alias", self._near(address, self.declared)
 
-    def _near(self, address: str) -> str:
+    def _near(self, address: str, among: Iterable[str]) -> str:
         local, _, domain = address.rpartition("@")
         # 100,000 names are compared only with what begins or ends alike
-        alike = [n for n in self.declared if n.endswith(f"@{domain}") and abs(len(n) - len(address)) < 3 and n[:1] == local[:1]]
+        alike = [
+            n
+            for n in among
+            if n != address and n.endswith(f"@{domain}") and abs(len(n) - len(address)) < 3 and n[:1] == local[:1]
+        ]
         near = difflib.get_close_matches(address, alike[:2000], n=1, cutoff=0.8)
         return f"did you mean {near[0]}?" if near else ""
 
@@ -129,7 +133,7 @@ class _People:
                     found = self.fault(address)
                     if field == "send_as" and not found and address not in self.spec.mailboxes and self.known:
                         message = f"{address} is not a mailbox here, so it cannot log in and send"
-                        found = ("not-a-mailbox", message, self._near(address))
+                        found = ("not-a-mailbox", message, self._near(address, self.spec.mailboxes))
                     if found:
                         yield self.ground.problem(found[0], path, found[1], found[2])
 

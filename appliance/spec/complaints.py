@@ -4,6 +4,7 @@ that the checks across fields (``checks.py``) can still judge the rest. So a use
 
 from __future__ import annotations
 
+import re
 import types as pytypes
 from collections.abc import Mapping
 from itertools import pairwise
@@ -29,6 +30,13 @@ _STAND_INS: dict[str, Any] = {
     "postmaster": "postmaster@host.invalid",
     "domains": {},
 }
+#: how an entry of a section looks
+_ENTRIES: dict[Path, str] = {
+    ("mailboxes",): 'e.g. {password: "{ARGON2ID}…", quota: 2 GiB}',
+    ("domains",): "e.g. {dkim: {selector: s1}}, or {}",
+    ("aliases",): "e.g. [alice@example.org]",
+    ("routes",): 'e.g. "[mx.partner.example]:25"',
+}
 _COLLECTIONS = {"model_type", "model_attributes_type", "dict_type", "mapping_type", "tuple_type", "list_type"}
 _ROUNDS = 20
 
@@ -45,12 +53,12 @@ def judge(tree: Tree) -> tuple[Spec, set[Path], list[Problem]]:
         except ValidationError as why:
             # one round's problems are independent of each other; those of later rounds may only be echoes of what was taken out
             before = set(broken)
-            for error in why.errors(include_url=False):
-                path = _present(error["loc"], data)
-                if not any(_related(path, b) for b in before) and not _silent(error, path):
-                    problems.append(_problem(error, path, tree))
+            found = [(error, _present(error["loc"], data)) for error in why.errors(include_url=False)]
+            for error, path in found:
                 if not _silent(error, path):
+                    problems += [] if any(_related(path, b) for b in before) else [_problem(error, path, tree)]
                     broken.add(path)
+            for error, path in found:
                 _take_out(error, path, data)
     return Spec.model_validate(_STAND_INS), {()}, problems  # pragma: no cover: each round takes something out
 
@@ -72,7 +80,8 @@ def _related(a: Path, b: Path) -> bool:
 
 def _silent(error: ErrorDetails, path: Path) -> bool:
     """``aliases:`` with nothing below it is an empty section, not a mistake."""
-    return error["input"] is None and error["type"] in _COLLECTIONS and not (len(path) == 1 and path[0] in _STAND_INS)
+    field = field_at(path)
+    return error["input"] is None and error["type"] in _COLLECTIONS and field is not None and not field.is_required()
 
 
 def _take_out(error: ErrorDetails, path: Path, data: Any) -> None:
@@ -85,9 +94,11 @@ def _take_out(error: ErrorDetails, path: Path, data: Any) -> None:
         return
     holder, name = data, path[0]
     for step, following in pairwise(path):
-        data = data[step]
+        data = data.get(step) if isinstance(data, dict) else data[int(step)]
         if isinstance(data, dict):
             holder, name = data, following
+        if data is None:
+            return  # another problem took it out already
     holder.pop(name, None)
 
 
@@ -117,9 +128,9 @@ def _wrong(error: ErrorDetails, path: Path, node: Tree) -> Problem:
     said, kind = path_text(path), error["type"]
     why = error.get("ctx", {}).get("error")
     about = _about(path)
-    example = f"e.g. {path[-1]}: {about.example}" if about and about.example and path else ""
+    example = f"e.g. {path[-1]}: {about.example}" if about and about.example and path else _ENTRIES.get(path[:-1], "")
     if isinstance(why, Fault):
-        hint = why.hint or (example if why.kind in ("wrong-type", "wrong-value") else "")
+        hint = why.hint or _quotes(error["input"], node) or (example if why.kind in ("wrong-type", "wrong-value") else "")
         return Problem(why.kind, f"{said}: {why.message}", node.at(), hint)
     if kind == "literal_error":
         choices = _choices(path)
@@ -134,6 +145,15 @@ def _wrong(error: ErrorDetails, path: Path, node: Tree) -> Problem:
         found = "a word" if found == "secret" and node.children is None else found if found != "secret" else "a list"
         return Problem("wrong-type", f"{said}: expected {wanted}, found {found}", node.at(), example)
     return Problem("wrong-value", f"{said}: {error['msg']}", node.at(), example)
+
+
+def _quotes(given: object, node: Tree) -> str:
+    """What YAML took for a number with a point, or for a map, although a text was meant."""
+    if isinstance(given, float):
+        return f'write "{node.node.value}" in quotes'
+    if isinstance(given, dict) and len(given) == 1 and re.fullmatch(r"[0-9A-Fa-f:]*:", str(next(iter(given)))):
+        return f'an IPv6 address that ends in colons needs quotes: "{next(iter(given))}:"'
+    return ""
 
 
 # -- the model, asked for what stands at a path ------------------------------------------------------------------------------

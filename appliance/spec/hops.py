@@ -34,6 +34,22 @@ def hop(value: str) -> tuple[str, int | None, bool]:
     return host(name), number, found["bracketed"] is not None
 
 
+def world_ip(value: str) -> str:
+    """An address that can be a server's on the internet; private ones are warned of elsewhere (the NAT may not be known yet)."""
+    found = ipaddress.ip_address(value)
+    if found.is_loopback or found.is_unspecified or found.is_multicast or (found.version == 4 and found.is_reserved):
+        hint = "listen.address says where ports are bound; this is what the world sees"
+        raise Fault(f"{value} is never the address of a server on the internet", kind="not-public", hint=hint)
+    return value
+
+
+def some(values: tuple[str, ...]) -> tuple[str, ...]:
+    """At least one address."""
+    if not values:
+        raise Fault("an alias leads to at least one address", kind="empty-value")
+    return values
+
+
 def host(value: object) -> str:
     """A host name or an IP address."""
     word = text(value, "a host name or an IP address").removeprefix("IPv6:")

@@ -114,7 +114,13 @@ class Mailbox(Model):
 class Alias(Model):
     """An alias. In the spec an address, a list, or ``{to: […], send_as: […]}``. ``send_as`` None: its local members."""
 
-    to: Annotated[tuple[Address, ...], MANY, UNIQUE, About("who gets the mail", example="[alice@example.org, bob@elsewhere.net]")]
+    to: Annotated[
+        tuple[Address, ...],
+        MANY,
+        UNIQUE,
+        AfterValidator(hops.some),
+        About("who gets the mail", example="[alice@example.org, bob@elsewhere.net]"),
+    ]
     send_as: Annotated[
         tuple[Address, ...] | None,
         MANY,

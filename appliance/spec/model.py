@@ -64,7 +64,7 @@ class Spec(Model):
         ),
     ]
     addresses: Annotated[
-        tuple[Ip, ...],
+        tuple[Annotated[Ip, AfterValidator(hops.world_ip)], ...],
         MANY,
         UNIQUE,
         About(

@@ -155,8 +155,8 @@ def _slow(raw: str) -> str:
             kind="not-an-address",
             hint=f"write {inner[1]}" if inner else "",
         )
-    if "," in word or " " in word:
-        hint = "several addresses are a list: [a@example.org, b@example.org]" if word.count("@") > 1 else ""
+    if word.count("@") > 1 and re.search(r"[,;\s]", word):
+        hint = "several addresses are a list: [a@example.org, b@example.org]"
         raise Fault(f"{word[:60]!r} is not one address", kind="not-an-address", hint=hint)
     local, at, host = word.rpartition("@")
     if not at or not local or not host:
@@ -176,7 +176,8 @@ def _check_local(local: str) -> None:
         )
     bad = _FORBIDDEN.search(local)
     if bad:
-        raise Fault(f"{bad[0]!r} before the @ is something that mail programs do not agree on", kind="not-an-address")
+        what = "a space" if bad[0].isspace() else bad[0]
+        raise Fault(f"{what} before the @ is something that mail programs do not agree on", kind="not-an-address")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise Fault("a dot begins or ends the part before the @, or follows another (RFC 5321, 4.1.2)", kind="not-an-address")
     if local[0] in "-#":

@@ -129,9 +129,9 @@ def _value(option: Option, value: object, reader: Reader) -> Any:
 def _bounds(option: Option, value: int) -> None:
     unit = f" {option.unit}" if option.unit else ""
     if option.minimum is not None and value < option.minimum:
-        raise Fault(f"{value} is too small: at least {option.minimum}{unit}", kind="out-of-range")
+        raise Fault(f"{value} is too small; the least is {option.minimum}{unit}", kind="out-of-range")
     if option.maximum is not None and value > option.maximum:
-        raise Fault(f"{value} is too large: at most {option.maximum}{unit}", kind="out-of-range")
+        raise Fault(f"{value} is too large; the most is {option.maximum}{unit}", kind="out-of-range")
 
 
 def _choice(option: Option, value: object, reader: Reader) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 import yaml
 
-from appliance.errors import Problem
+from appliance.errors import At, Problem
 from appliance.spec.scalars import Guess, scalar
 from appliance.spec.source import Source, path_text
 from appliance.spec.syntax import DEEPEST, Stop, compose
@@ -65,7 +66,7 @@ class Planter:
         except Guess as why:
             tree.value = str(node.value)
             self.problems.append(Problem(why.kind, f"{path_text(path)}: {why.message}", place(source, node), why.hint))
-        if path[:1] == ("mailboxes",) and len(path) > 1 and path[-1] not in ("quota", "enabled") and path[1] != "include":
+        if _may_be_secret(path, str(node.value)):
             source.hide(node.start_mark.line, node.start_mark.column, node.end_mark.line, node.end_mark.column)
         return tree
 
@@ -131,18 +132,19 @@ class Planter:
 
     # -- includes ----------------------------------------------------------------------------------------------------
     def _include(self, tree: Tree, names: yaml.Node, path: Path) -> Tree:
+        home = tree.source
         for node in names.value if isinstance(names, yaml.SequenceNode) else [names]:
             if not isinstance(node, yaml.ScalarNode) or not node.value:
                 message = f"{path_text(path)}: include takes the name of a file, or a list of them"
-                self.problems.append(Problem("include", message, place(tree.source, node)))
+                self.problems.append(Problem("include", message, place(home, node)))
                 continue
-            source = self._read(node, tree.source, path)
+            source = self._read(node, home, path)
             if source is None:
                 tree.incomplete = True
             elif node.value.lower().endswith(".csv") and path == ("mailboxes",):
                 tree.rows.append(source)
             else:
-                tree = self._join(tree, self._included(node, source, tree.source, path), node, path)
+                tree = self._join(tree, self._included(node, source, home, path), place(home, node), path)
         return tree
 
     def _read(self, node: yaml.ScalarNode, source: Source, path: Path) -> Source | None:
@@ -168,21 +170,31 @@ class Planter:
         finally:
             self._including = self._including[:-1]
 
-    def _join(self, tree: Tree, found: Tree | None, node: yaml.ScalarNode, path: Path) -> Tree:
+    def _join(self, tree: Tree, found: Tree | None, at: At, path: Path) -> Tree:
         if found is None:
             tree.incomplete = True
             return tree
         if found.listed and not tree.children:
             return found
+        if found.listed and tree.listed:
+            tree.children = dict(enumerate([*(tree.children or {}).values(), *(found.children or {}).values()]))
+            return tree
         if found.children is None or found.listed:
             self.problems.append(
-                Problem("include", f"{node.value} is a list or a word; a map belongs here", place(tree.source, node))
+                Problem("include", f"{path_text(path)}: this file holds a list or a word; a map belongs here", at)
             )
             return tree
         for name, child in found.children.items():
             self._adopt(tree, str(name), child, child.key, found.source if child.key_source is None else child.key_source, path)
         tree.rows += found.rows
         return tree
+
+
+def _may_be_secret(path: Path, word: str) -> bool:
+    """Whether a scalar may be a password or a hash: what stands in a mailbox under whatever name, and is no quota."""
+    if path[:1] != ("mailboxes",) or len(path) < 2 or path[1] == "include" or isinstance(path[-1], int):
+        return False
+    return path[-1] not in ("quota", "enabled") and not re.fullmatch(r"\d+ ?[A-Za-z]{0,3}|true|false|on|off|yes|no|null|", word)
 
 
 def _may_include(path: Path) -> bool:

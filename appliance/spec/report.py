@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
-from appliance.errors import Problem
+from appliance.errors import At, Problem
 
 _WIDTH = 110  # columns of a source line that are shown; the rest is cut on both sides of the caret
+_MASKED = re.compile(r"\*{8,}")
 _RED, _YELLOW, _BOLD, _DIM, _END = "\033[31m", "\033[33m", "\033[1m", "\033[2m", "\033[0m"
 
 
@@ -28,14 +30,21 @@ def _excerpt(problem: Problem, color: bool) -> str:
     at = problem.at
     if not at.text.strip():
         return ""
-    start, text = _window(at.text, at.column - 1)
-    before = text[: at.column - 1 - start]
-    marked = text[len(before) : len(before) + at.length]
+    # what is masked is long and says nothing: eight asterisks stand for it
+    before, marked, after = (_MASKED.sub("*" * 8, part) for part in _parts(at))
+    start, text = _window(before + marked + after, len(before))
+    before, marked = before[start:], marked[: max(1, len(text) - len(before) + start)]
     # tabs stay tabs, so that the caret stands below its character whatever the terminal makes of them
     pad = "".join(c if c == "\t" else " " * _cells(c) for c in before)
     caret = "^" * max(1, sum(_cells(c) for c in marked))
     margin = _paint(f"{at.line:5} |", _DIM, color)
     return f"{margin} {text}\n{_paint('      |', _DIM, color)} {pad}{_paint(caret, _RED, color)}\n"
+
+
+def _parts(at: At) -> tuple[str, str, str]:
+    """The line before the place, the place, and what follows."""
+    start, end = at.column - 1, at.column - 1 + at.length
+    return at.text[:start], at.text[start:end], at.text[end:]
 
 
 def _window(text: str, column: int) -> tuple[int, str]:

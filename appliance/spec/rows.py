@@ -42,6 +42,7 @@ def read_rows(source: Source, into: dict[str, Mailbox], first: Mapping[str, At])
                 yield _located(source, start + reader.line_num - 1, fault, first, columns)
     except csv.Error as why:
         line = min(start + reader.line_num - 1, len(source.lines) - 1)
+        source.hide(line, source.lines[line].find(",") + 1, line, len(source.lines[line]))
         hint = "a field with a comma or a quote stands in quotes, and a quote within it is doubled"
         yield Problem("csv", f"this row is not CSV: {why}", source.at(max(line, 0), 0), hint)
 
@@ -65,7 +66,7 @@ def _take(row: list[str], order: list[int], into: dict[str, Mailbox]) -> tuple[s
 
 
 def _mailbox(password: str | None, quota: int | None, enabled: bool) -> Mailbox:
-    """A Mailbox of checked values, made as unpickling makes it: validating again, or ``model_construct``, takes as long as the rest."""
+    """A Mailbox of checked values, made as unpickling makes it: to validate again would take as long as all the rest."""
     made = Mailbox.__new__(Mailbox)
     made.__setstate__(
         {
@@ -89,7 +90,9 @@ def _enabled(word: str) -> bool:
 
 
 def _width(row: list[str], width: int) -> tuple[str, Fault]:
-    hint = "a quota without password is address,,quota"
+    hint = "a quota without a password is address,,quota"
+    if len(row) > width and any("$argon2" in field for field in row):
+        hint = "an Argon2 hash has commas: it stands in quotes"
     return "address", Fault(f"{len(row)} fields; the first line names {width}", kind="csv", hint=hint)
 
 
@@ -117,9 +120,7 @@ def _located(source: Source, line: int, fault: tuple[str, Fault], first: Mapping
     name, why = fault
     raw = source.lines[line].rstrip("\r") if line < len(source.lines) else ""
     spans = list(_spans(raw))
-    if "password" in columns and columns.index("password") < len(spans):
-        begin, end = spans[columns.index("password")]
-        source.hide(line, begin, line, end)
+    _hide_password(source, line, columns, spans)
     begin, end = spans[min(columns.index(name), len(spans) - 1)]
     at = source.at(line, begin, end - begin)
     if why.kind == "duplicate-key":
@@ -127,6 +128,16 @@ def _located(source: Source, line: int, fault: tuple[str, Fault], first: Mapping
         where = f" in {there.file}, line {there.line}" if there else ""
         return Problem("duplicate-key", f"{path_text(('mailboxes', why.message))} stands{where} already", at)
     return Problem(why.kind, f"{name}: {why.message}", at, why.hint)
+
+
+def _hide_password(source: Source, line: int, columns: list[str], spans: list[tuple[int, int]]) -> None:
+    """Masks the password; of a row with too many or too few fields everything but the address."""
+    if len(spans) != len(columns):
+        first = spans[0][1] if columns[0] == "address" else 0
+        source.hide(line, first, line, len(source.lines[line]))
+    elif "password" in columns:
+        begin, end = spans[columns.index("password")]
+        source.hide(line, begin, line, end)
 
 
 def _spans(raw: str) -> Iterator[tuple[int, int]]:
@@ -156,12 +167,13 @@ def find_row(source: Source, name: str, before: int | None = None) -> At | None:
         raw = source.lines[line]
         if name.partition("@")[0] not in raw.lower() and raw.isascii():
             continue
-        spans = list(_spans(raw))
+        spans = list(_spans(raw.rstrip("\r")))
         if columns.index("address") >= len(spans):
             continue
         begin, end = spans[columns.index("address")]
         try:
             if address(raw[begin:end].strip('"')) == name:
+                _hide_password(source, line, columns, spans)
                 return source.at(line, begin, end - begin)
         except Fault:
             continue

@@ -10,7 +10,8 @@ from appliance.errors import At
 #: the line breaks that YAML counts (YAML 1.1, 5.4); str.splitlines knows more
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 #: hashes, and what stands behind a word that smells of a password: never printed, wherever they stand
-_HASH = re.compile(r"\{[A-Za-z0-9.-]+\}[^\s\"',}\]]+|\$(?:argon2id?|2[abxy]|[156])\$[^\s\"',}\]]+")
+_WORD = r"(?:[^\s\"',}\]]|,(?=[tp]=\d))+"  # the commas are those of Argon2's parameters
+_HASH = re.compile(rf"\{{[A-Za-z0-9.-]+\}}{_WORD}|\$(?:argon2id?|2[abxy]|[156])\${_WORD}")
 _PASSWORD = re.compile(r"(?i)(?<=pass)(?:[a-z_-]*[\"']?\s*[:=]\s*)(?P<word>[^\s{},][^,}\n]*)")
 
 

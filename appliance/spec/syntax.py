@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import yaml
 
@@ -78,6 +79,15 @@ def _fault(source: Source, why: yaml.MarkedYAMLError) -> Problem:
         return Problem(
             "yaml", "a backslash in double quotes begins an escape that YAML does not know", source.at(line, column), hint
         )
+    hash_ = re.search(r":\s+(\{[A-Z0-9.-]+\}\S)", text)
+    if hash_:
+        return Problem(
+            "yaml-quote", "a hash needs quotes, because { begins a map", source.at(line, hash_.start(1)), 'write "{SCHEME}…"'
+        )
+    if "expected ':'" in problem and "::" in text:
+        return _ipv6(text, source.at(line, column))
+    if "expected ':'" in problem:
+        return Problem("yaml", "a colon and a space are missing in this line", source.at(*start))
     if "flow" in context and ("','" in problem or "node content" in problem):
         return _open_bracket(source, start, line, column)
     return _other(text, problem, context, source.at(*_inside(source, line, column)))
@@ -105,6 +115,15 @@ def _open_bracket(source: Source, start: tuple[int, int], line: int, column: int
     return Problem("yaml", "a value or a comma is missing here", source.at(*_inside(source, line, column)))
 
 
+def _ipv6(text: str, at: At) -> Problem:
+    """At the address that the fault lies in or that comes next."""
+    words = [m for m in re.finditer(r"[0-9A-Fa-f:]*::[0-9A-Fa-f:.]*", text) if m.end() >= at.column - 1]
+    word = words[0] if words else None
+    if word:
+        at = replace(at, column=word.start() + 1, length=word.end() - word.start())
+    return Problem("yaml", "an IPv6 address needs quotes here", at, f'write "{word[0] if word else "2001:db8::7"}"')
+
+
 def _other(text: str, problem: str, context: str, at: At) -> Problem:
     if "single document" in context:
         return Problem("yaml", "a second document begins here; a spec is one", at, "remove the line ---")
@@ -112,7 +131,7 @@ def _other(text: str, problem: str, context: str, at: At) -> Problem:
         hint = 'a text that begins with * needs quotes: "*…"'
         return Problem("yaml-anchor", "* names an anchor (&name) that does not stand above", at, hint)
     if re.search(r"(?:\s|\[|,)[0-9a-fA-F:]*::", text):
-        return Problem("yaml", "an IPv6 address needs quotes here", at, 'write "2001:db8::7"')
+        return _ipv6(text, at)
     if "mapping values are not allowed" in problem:
         if re.match(r"\s*[^\s:#]+:\s+\S.*:(\s|$)", text):
             return Problem("yaml", "a second colon in this line", at, "a text that holds a colon and a space needs quotes")
@@ -122,6 +141,4 @@ def _other(text: str, problem: str, context: str, at: At) -> Problem:
         return Problem("yaml", f"a text that begins with {begin} needs quotes", at)
     if "expected '-'" in problem or "block end" in problem or "block mapping" in context or "block collection" in context:
         return Problem("yaml", "this line is indented differently from its neighbours", at)
-    if "could not find expected ':'" in problem:
-        return Problem("yaml", "a colon and a space are missing in this line", at)
     return Problem("yaml", f"this is not YAML: {problem or context}", at)

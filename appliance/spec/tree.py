@@ -40,8 +40,8 @@ class Tree:
     incomplete: bool = False  # a part of it could not be read: nothing is said about what seems to be missing
 
     def at(self) -> At:
-        """Where the value stands; a map or list in block form is shown at its key."""
-        if self.children is None or self.key is None:
+        """Where the value stands; a map, a list and nothing are shown at their key."""
+        if self.key is None or (self.children is None and self.value is not None):
             return place(self.source, self.node)
         return self.at_key()
 

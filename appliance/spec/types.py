@@ -124,7 +124,7 @@ def _ip_hint(word: str) -> str:
 def port(value: object) -> int:
     """A TCP port number."""
     if isinstance(value, bool) or not isinstance(value, int | str) or not re.fullmatch(r"\s*\d{1,7}\s*", str(value)):
-        raise Fault(f"expected a port number, found {words_for(value)}")
+        raise Fault(f"expected a port number, found {words_for(value)}", hint="null closes a listener")
     if not 1 <= int(value) <= 65535:
         raise Fault(f"{int(value)} is not a port: ports are 1 to 65535", kind="out-of-range", hint="null closes a listener")
     return int(value)
@@ -133,7 +133,9 @@ def port(value: object) -> int:
 def boolean(value: object) -> bool:
     """true or false (YAML 1.1's yes, no, on and off arrive as these)."""
     if not isinstance(value, bool):
-        raise Fault(f"expected true or false, found {words_for(value)}")
+        quoted = isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "true", "false")
+        hint = f"write {str(value).lower()} without quotes" if quoted else ""
+        raise Fault(f"expected true or false, found {words_for(value)}", kind="wrong-type", hint=hint)
     return value
 
 
