@@ -46,10 +46,7 @@ def command(app: App, release: str | None, wait_timeout: int, no_verify: bool, b
 
 
 def choose(history: tuple[Manifest, ...], release: str | None) -> tuple[str, dict[str, Manifest]]:
-    """The wanted release and, per service, its manifest: the newest one that is not newer than that release.
-
-    A service's generation is written only when it changes, so that a release is made of generations of several ages.
-    """
+    """The wanted release and its manifest of each service; without a word the release before the present one."""
     newest: dict[str, float] = {}
     for manifest in history:
         newest[manifest.release] = max(newest.get(manifest.release, 0.0), manifest.time)
@@ -61,12 +58,7 @@ def choose(history: tuple[Manifest, ...], release: str | None) -> tuple[str, dic
     found = [r for r in releases if r.startswith(release)]
     if len(found) != 1:
         raise UsageError(f"{release} names {len(found)} of the kept releases", hint="`appliance history` lists them")
-    until = newest[found[0]]
-    picked: dict[str, Manifest] = {}
-    for manifest in sorted(history, key=lambda m: m.time):
-        if manifest.time <= until + 0.001:
-            picked[manifest.service] = manifest
-    return found[0], picked
+    return found[0], {m.service: m for m in sorted(history, key=lambda m: m.time) if m.release == found[0]}
 
 
 def compose(app: App, today: Bundle, release: str, manifests: dict[str, Manifest]) -> Bundle:

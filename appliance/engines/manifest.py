@@ -59,7 +59,7 @@ def runtime_dump(runtime: Runtime) -> str:
 def runtime_from(found: Mapping[str, Any]) -> Runtime:
     """The Runtime of its JSON form."""
     known = _known(Runtime, found)
-    for name in ("command", "capabilities", "dns"):
+    for name in ("command", "capabilities", "dns", "deviations"):
         known[name] = tuple(found.get(name, ()))
     for name in ("tmpfs", "hosts", "env"):
         known[name] = tuple((str(a), str(b)) for a, b in found.get(name, ()))
