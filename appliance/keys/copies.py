@@ -106,8 +106,8 @@ def take(copy: Copy, ring: KeyRing) -> tuple[str, ...]:
 
 def write(folder: Folder, files: Mapping[str, bytes], identity: Identity) -> tuple[str, ...]:
     """Writes the keys, then the identity: a ring is there only when all of it is."""
-    new = tuple(ref for ref, data in files.items() if folder.create(ref, data))
     folder.create(".gitignore", b"*\n")
+    new = tuple(ref for ref, data in files.items() if folder.create(ref, data))
     folder.create(HMAC_KEY, identity.hmac_key)
     folder.create(RING_JSON, identity.header())
     return new

@@ -154,11 +154,11 @@ class KeyRing:
     def create(self, spec: Spec, report: Report) -> tuple[str, ...]:
         """Makes what is missing and returns its references. No key is overwritten, not even by two controllers at once."""
         new = self._lacking(spec)
+        if not self.files.has(".gitignore"):
+            self.files.create(".gitignore", b"*\n")
         if not self.exists:
             self.files.create(INTERNAL_SERVER_KEY, make.private_key(EC))
             make_identity(self.files, self.files.read(INTERNAL_SERVER_KEY), self.now())
-        if not self.files.has(".gitignore"):
-            self.files.create(".gitignore", b"*\n")
         if not new:
             return ()
         step = "keys"
