@@ -5,7 +5,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done),python3)
 VENV := .venv
 IN_VENV := $(VENV)/bin/python -m
-PIP := $(IN_VENV) pip --disable-pip-version-check install --quiet
+PIP := $(IN_VENV) pip --disable-pip-version-check install --quiet --use-pep517
 PREFLIGHT := @$(PYTHON) -I appliance/preflight.py
 MAKEFLAGS += --no-print-directory
 SETUP_ONLY ?=

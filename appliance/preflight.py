@@ -69,7 +69,9 @@ def engine() -> list[Missing]:
     except (OSError, http.client.HTTPException) as why:
         if shutil.which("dockerd") is None and "DOCKER_HOST" not in os.environ:
             return [Missing("a Docker engine", ("docker.io",))]
-        return [Missing(f"a Docker engine that answers at {path} ({why})", (), f"{_sudo()}systemctl start docker")]
+        named = "start that engine, or take DOCKER_HOST out of the environment"
+        advice = named if "DOCKER_HOST" in os.environ else f"{_sudo()}systemctl start docker"
+        return [Missing(f"a Docker engine that answers at {path} ({why})", (), advice)]
     return []
 
 

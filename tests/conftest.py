@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +60,15 @@ def instance(request: pytest.FixtureRequest, instances: Instances) -> Iterator[s
     name = instances.new(room)
     yield name
     instances.remove(name)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter; pytest's own is closed to them, and is closed again by every run beside this one."""
+    folder = Path(tempfile.mkdtemp(prefix="t-appliance-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

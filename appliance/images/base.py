@@ -57,7 +57,7 @@ def origin(
 
 def pull(client: docker.DockerClient, report: Report) -> str:
     """Pulls debian:trixie-slim; empty when it is there, otherwise why not. Asks first whether a registry answers at all."""
-    name, _, tag = PULLED.partition(":")
+    name, _, tag = PULLED.rpartition(":")
     began = time.monotonic()
     try:
         answer = client.api.get(address(client, f"/distribution/{PULLED}/json"), timeout=ANSWER)
@@ -98,7 +98,7 @@ def bootstrap(client: docker.DockerClient, context: Context, source: Mirrors, na
     with tempfile.TemporaryDirectory(prefix="appliance-base-") as folder:
         tar = Path(folder) / "base.tar"
         mmdebstrap(argv(context, tar), source.sources(SUITE), folder)
-        repository, _, tag = name.partition(":")
+        repository, _, tag = name.rpartition(":")
         with tar.open("rb") as data:
             query = {"fromSrc": "-", "repo": repository, "tag": tag}
             response = client.api.post(address(client, "/images/create"), params=query, data=data, stream=True, timeout=WHOLE)

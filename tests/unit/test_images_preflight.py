@@ -8,7 +8,6 @@ import shutil
 import socketserver
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -142,30 +141,28 @@ def system_python() -> bool:
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
+def copy(open_folder: Path) -> Path:
     """The program where everybody may read it; a checkout may stand in a home that is closed to others."""
     package = PROGRAM.parent
     for name in ("__init__.py", "preflight.py", "errors.py", "images/__init__.py", "images/mirror.py"):
-        (tmp_path / "appliance" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(package / name, tmp_path / "appliance" / name)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
-            folder.chmod(0o755)
-    return tmp_path / "appliance" / "preflight.py"
+        (open_folder / "appliance" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package / name, open_folder / "appliance" / name)
+    return open_folder / "appliance" / "preflight.py"
 
 
 @pytest.mark.root
 @keyring
 @pytest.mark.skipif(not system_python(), reason="not run: needs Debian's python3 of 3.11 or newer with its venv module")
-def test_an_ordinary_user_is_told_of_everything_that_is_not_theirs_yet(tmp_path: Path, straw: Straw, copy: Path) -> None:
+def test_an_ordinary_user_is_told_of_everything_that_is_not_theirs_yet(copy: Path) -> None:
     """User 65534 (nobody) may not open the socket and has no subordinate ids."""
-    sock = tmp_path / "engine.sock"
-    sock.chmod(0o600)
-    result = subprocess.run(
-        ["/usr/bin/python3", "-I", "-B", str(copy), "setup"],
-        env={"PATH": "", "DOCKER_HOST": f"unix://{sock}", **MIRROR},
-        capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[],
-    )  # fmt: skip
+    sock = copy.parent.parent / "engine.sock"
+    with Straw(str(sock), Handler):
+        sock.chmod(0o600)
+        result = subprocess.run(
+            ["/usr/bin/python3", "-I", "-B", str(copy), "setup"],
+            env={"PATH": "", "DOCKER_HOST": f"unix://{sock}", **MIRROR},
+            capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[],
+        )  # fmt: skip
     assert result.returncode == 69
     for words in (
         f"the right to use the Docker engine's socket {sock}",
