@@ -166,9 +166,9 @@ class App:
 
         return connect()
 
-    def observe(self) -> Observed:
+    def observe(self, *, manifests: bool = True) -> Observed:
         """The instance as it is, with the holders of the ports that the spec wants."""
-        return self.engine().observe(self.spec().name, ports=self.wanted_ports())
+        return self.engine().observe(self.spec().name, ports=self.wanted_ports(), manifests=manifests)
 
     def wanted_ports(self) -> tuple[tuple[str, int], ...]:
         """(address, port) pairs that the spec publishes."""

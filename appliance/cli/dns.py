@@ -59,7 +59,7 @@ def _wanted(app: App) -> tuple[Record, ...]:
 def _families(app: App) -> tuple[int, ...]:
     """The families that are served: those that the engine carries truly and that the spec binds."""
     try:
-        families = app.observe().host.families
+        families = app.engine().observe(app.spec().name, manifests=False).host.families
     except Unavailable as why:
         app.say(f"note: no engine to ask which address families it serves truly ({why.message}); all of the spec's are printed")
         families = (4, 6)

@@ -131,7 +131,7 @@ def create(app: App) -> None:
 def _refuse_second_ring(app: App) -> None:
     """Keys are made only for an instance that does not exist yet; where no engine answers, nobody can tell."""
     try:
-        running = app.observe().ring_id
+        running = app.engine().observe(app.spec().name, manifests=False).ring_id
     except Unavailable as why:
         app.say(f"note: no engine to ask whether {app.spec().name} runs with another ring already ({why.message})")
         return

@@ -39,8 +39,9 @@ class Planned:
 
 def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, bundle: Bundle | None = None) -> Planned:
     """Looks at the host and plans. ``bundle``: another wish than the spec's (rollback)."""
-    observed = app.observe()
+    observed = app.observe(manifests=False)
     wanted = bundle or app.bundle(observed.host.families)
+    observed = app.engine().manifests(observed, {s.name: s.live for s in wanted.services})
     wishes = Wishes(
         allow_remove=frozenset(allow_remove),
         adopt=adopt,

@@ -57,7 +57,8 @@ def _change(wanted: ServiceBundle, seen: ObservedService | None) -> Change:
     if seen is None:
         files = tuple(FileChange(f.path, "added", f.on_change, f.secret, f.source) for f in wanted.files)
         return Change(wanted.name, "create", ("it does not exist yet",), files, bundle=wanted, parsed=True)
-    files = tuple(_file_changes(wanted, seen.manifest))
+    # equal digests are equal files: the manifest was not even read
+    files = () if seen.current == wanted.live else tuple(_file_changes(wanted, seen.manifest))
     action, why = _action(wanted, seen, files)
     return Change(
         service=wanted.name,
