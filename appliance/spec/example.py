@@ -14,6 +14,24 @@ def text() -> str:
     return package_files("appliance.spec").joinpath("example.yml").read_text(encoding="utf-8")
 
 
+class Reader:
+    """Reads what the example names, out of the package; anything else does not exist."""
+
+    def file(self, path: str) -> bytes:
+        """The bytes of a file. Raises OSError."""
+        found = files()
+        if path not in found:
+            raise FileNotFoundError(path)
+        return found[path]
+
+    def folder(self, path: str) -> dict[str, bytes]:
+        """Name → bytes of the files of a folder. Raises OSError."""
+        found = {n.removeprefix(f"{path}/"): data for n, data in files().items() if n.startswith(f"{path}/")}
+        if not found:
+            raise FileNotFoundError(path)
+        return found
+
+
 def files() -> dict[str, bytes]:
     """Everything that the example consists of: name relative to the spec → bytes. The spec itself is ``mail.yml``."""
     signatures = package_files("appliance.spec").joinpath("example-signatures")

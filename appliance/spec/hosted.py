@@ -92,10 +92,10 @@ class Mailbox(Model):
     quota: Annotated[
         Size | None,
         About(
-            "how much mail the mailbox holds; beyond it, mail is refused at RCPT",
+            "how much mail the mailbox holds; beyond it, mail is refused at RCPT; 0 is no limit",
             unit="bytes",
             example="2 GiB",
-            default="no limit",
+            default="what the mail store gives everybody",
         ),
     ] = None
     enabled: Annotated[
