@@ -11,7 +11,7 @@ from appliance.engines.docker.labels import config_volume
 from appliance.engines.docker.lock import acquire
 from appliance.engines.docker.observe import observe, volumes_of, with_manifests
 from appliance.engines.docker.order import closing, steps
-from appliance.engines.docker.prune import prune, remove_volumes
+from appliance.engines.docker.prune import remove_volumes
 from appliance.engines.docker.runtime import limits_of
 from appliance.engines.docker.site import Site
 from appliance.engines.docker.steps import Interrupts, Runner
@@ -51,17 +51,16 @@ def apply(
         observed = with_manifests(api, observe(api, plan.instance, (), local=local), _unchanged(plan))
         site = Site(api, plan, observed, limits, hand, image, secrets, report, who, wait, interrupts.sleep)
         site.made_volumes += [v for v in observed.volumes if v not in before]
+        hands = runner(report, interrupts.check)
         try:
-            runner(report, interrupts.check).run(steps(site))
+            hands.run(steps(site))
         except BaseException:
             _let_go(site)
             with contextlib.suppress(ApplianceError):
                 remove_volumes(api, site.made_volumes)
             raise
         try:
-            for step in closing(site):
-                step.do()
-            prune(site)
+            hands.close(closing(site))
         finally:
             _let_go(site)
         remove_volumes(api, [r.ref for r in plan.resources if (r.kind, r.action) == ("volume", "remove")])

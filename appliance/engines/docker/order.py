@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from appliance.engines.docker.box import Box
 from appliance.engines.docker.files import Files
+from appliance.engines.docker.prune import prune
 from appliance.engines.docker.resources import MakeNetwork, MakeVolumes
 from appliance.engines.docker.site import Site
 from appliance.engines.docker.stage import Record, Stage
@@ -42,6 +43,7 @@ def closing(site: Site) -> list[Step]:
     return [
         Step("clean", "forgetting the earlier time of this release", record.settle),
         *(Step("clean", f"removing {b.previous}, its last lines kept", b.dismiss) for b in boxes),
+        Step("clean", "removing what only older releases need", lambda: prune(site)),
     ]
 
 

@@ -109,6 +109,12 @@ class Runner:
             self._failed(started, why)
             raise self._back(begun, why) from (None if isinstance(why, ApplianceError) else why)
 
+    def close(self, steps: Sequence[Step]) -> None:
+        """The steps behind the last one that can fail: none is undone, and a wish to end waits until they are done."""
+        for n, step in enumerate(steps):
+            self.before(n, step)
+            step.do()
+
     def _failed(self, started: set[str], why: Exception) -> None:
         for group in started:
             self.report.failed(group, str(why).splitlines()[0] if str(why) else type(why).__name__)
