@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from appliance.engines.base import Report
@@ -79,8 +79,10 @@ def verify(
 def seen_from(run: Run, done: list[Step]) -> str:
     """The sentence that says how far this proof reaches."""
     others = sorted({str(s.evidence["seen_from"]) for s in done if s.status == "ok" and s.evidence.get("seen_from")})
-    here = f"this machine, to the published ports of {run.target.host}" if run.target.host else "this host only"
-    return f"seen from {here}" + (f"; relaying also from {', '.join(others)}" if others else "")
+    here = f"this machine, to the published ports of {run.target.host}" if run.target.host else "this host"
+    if others:
+        return f"seen from {here}; relaying also from {', '.join(others)}"
+    return f"seen from {here}" if run.target.host else "seen from this host only"
 
 
 @dataclass
@@ -92,13 +94,17 @@ class _Work:
 
     def carry_out(self, wanted: list[StepDef], only: frozenset[str]) -> None:
         """Login, the steps, the role checks, and whatever happens: the cleaning."""
-        first = self.one(LOGIN, "")
+        now = [s for s in wanted if not s.last]
         try:
             with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="verify") as pool:
-                found = pool.submit(self.role_checks, only)
-                blocked = "" if first.status == "ok" else "the probe could not log in"
-                list(pool.map(lambda s: self.one(s, blocked), [s for s in wanted if not s.last]))
-                found.result()
+                # what needs no login does not wait for it
+                first = pool.submit(self.one, LOGIN, "")
+                begun: list[Future[object]] = [pool.submit(self.role_checks, only)]
+                begun += [pool.submit(self.one, s, "") for s in now if not s.login]
+                blocked = "" if first.result().status == "ok" else "the probe could not log in"
+                begun += [pool.submit(self.one, s, blocked) for s in now if s.login]
+                for one in begun:
+                    one.result()
             for last in (s for s in wanted if s.last):
                 self.one(last, blocked)
         finally:

@@ -116,7 +116,9 @@ class Wire:
 
     def send(self, data: bytes, shown: str | None = None) -> None:
         """Sends exactly these bytes; ``shown`` stands in the transcript instead (secrets, bulk)."""
-        self.transcript.sent(shown if shown is not None else data.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+        self.transcript.sent(
+            shown if shown is not None else data.decode("utf-8", "backslashreplace").rstrip("\r\n").replace("\r\n", "\\r\\n")
+        )
         self._guard(lambda: self.socket.sendall(data), "the connection broke while we sent")
 
     def line(self) -> str:

@@ -95,9 +95,9 @@ def inject_smtp(ctx: Context, listener: str) -> None:
     session = ctx.smtp(listener)
     session.send(b"STARTTLS\r\nINJECTED\r\n")
     ctx.sent.append(f"{listener}: STARTTLS and INJECTED in one write")
-    if _refused_outright(ctx, listener, session.reply().code != 220):
+    if session.reply().code != 220 or not handshake(session):
+        ctx.received.append(f"{listener}: refused outright")
         return
-    session.start_tls()
     answer = session.ehlo(HELO)
     ctx.received.append(f"{listener}: EHLO was answered {answer.code}")
     if answer.code != 250:
@@ -110,9 +110,9 @@ def inject_imap(ctx: Context, listener: str) -> None:
     session.greet()
     session.send(b"x1 STARTTLS\r\nx2 NOOP\r\n")
     ctx.sent.append(f"{listener}: STARTTLS and NOOP in one write")
-    if _refused_outright(ctx, listener, not session.line().upper().startswith("X1 OK")):
+    if not session.line().upper().startswith("X1 OK") or not handshake(session):
+        ctx.received.append(f"{listener}: refused outright")
         return
-    session.start_tls()
     session.send(b"x3 NOOP\r\n")
     _only(ctx, listener, session.line(), "x3 ")
 
@@ -123,17 +123,20 @@ def inject_pop3(ctx: Context, listener: str) -> None:
     session.greet()
     session.send(b"STLS\r\nINJECTED\r\n")
     ctx.sent.append(f"{listener}: STLS and INJECTED in one write")
-    if _refused_outright(ctx, listener, not session.line().startswith("+OK")):
+    if not session.line().startswith("+OK") or not handshake(session):
+        ctx.received.append(f"{listener}: refused outright")
         return
-    session.start_tls()
     session.send(b"CAPA\r\n")
     _only(ctx, listener, session.line(), "+OK")
 
 
-def _refused_outright(ctx: Context, listener: str, refused: bool) -> bool:
-    if refused:
-        ctx.received.append(f"{listener}: refused outright")
-    return refused
+def handshake(session: Wire) -> bool:
+    """TLS after the injection; False when the server hangs up instead, as it may."""
+    try:
+        session.start_tls()
+    except WireError:
+        return False
+    return True
 
 
 def _only(ctx: Context, listener: str, line: str, begins: str) -> None:
