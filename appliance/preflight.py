@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -174,13 +175,15 @@ def _has_subordinate_ids() -> bool:
 
 
 def _has_mirror() -> bool:
-    if sys.version_info[:2] < PYTHON:
-        return True  # the newer Python is asked again
-    if not __package__:  # run as a script: the package is found beside this file
-        sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from appliance.images.mirror import chosen, from_apt
-
-    return (chosen() or from_apt()) is not None
+    """Whether a Debian mirror is named, or apt has one. Before the first `apt-get update` apt does not know its sources' origin;
+    then the builder looks closer (images/mirror.py)."""
+    if os.environ.get("APPLIANCE_MIRROR"):
+        return True
+    if shutil.which("apt-get") is None:
+        return False
+    argv = ["apt-get", "indextargets", "--format", "=$(ORIGIN)", "Created-By: Packages"]
+    origins = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout.split()
+    return bool({"=Debian", "="} & set(origins))
 
 
 def _sudo() -> str:

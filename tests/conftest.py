@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import docker
 
 NO_ROOT = "not run: needs root"
+collect_ignore = ["fixtures", "molecule"]  # what tests work on; a role's checks run only inside `verify`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,4 @@
-"""Where Debian's packages come from: a mirror that the user names, or the one of the machine's own apt configuration.
-
-Standard library only, so that ``preflight.py`` may ask before anything is installed.
-"""
+"""Where Debian's packages come from: a mirror that the user names, or the one of the machine's own apt configuration."""
 
 from __future__ import annotations
 

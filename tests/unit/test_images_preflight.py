@@ -144,7 +144,7 @@ def system_python() -> bool:
 def copy(open_folder: Path) -> Path:
     """The program where everybody may read it; a checkout may stand in a home that is closed to others."""
     package = PROGRAM.parent
-    for name in ("__init__.py", "preflight.py", "errors.py", "images/__init__.py", "images/mirror.py"):
+    for name in ("__init__.py", "preflight.py"):
         (open_folder / "appliance" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(package / name, open_folder / "appliance" / name)
     return open_folder / "appliance" / "preflight.py"

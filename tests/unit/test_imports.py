@@ -26,7 +26,7 @@ ALLOWED = {
     "dns": {"errors", "keys", "render", "spec"},
     "observed": {"render"},
     "plan": {"errors", "observed", "render"},
-    "images": {"errors", "resources", "engines"},
+    "images": {"errors", "resources", "engines", "preflight"},
     "engines": {"errors", "observed", "plan", "render", "images", "catalog"},
     "verify": {"errors", "engines", "keys", "people", "render", "spec", "dns", "catalog", "resources"},
 }
