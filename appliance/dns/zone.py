@@ -12,9 +12,13 @@ from appliance.spec.types import u_label
 
 def zone_of(name: str, spec: Spec) -> str:
     """The zone that a name belongs to: the longest hosted domain above it, else (a host of another domain) what is above it."""
-    above = [d for d in spec.domains if name == d or name.endswith(f".{d}")]
+    above = name
+    while above:
+        if above in spec.domains:
+            return above
+        above = above.partition(".")[2]
     parent = name.partition(".")[2]
-    return max(above, key=len) if above else parent if "." in parent else name
+    return parent if "." in parent else name
 
 
 def zones(records: Iterable[Record], spec: Spec) -> Mapping[str, tuple[Record, ...]]:
