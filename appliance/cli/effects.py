@@ -34,10 +34,14 @@ class Effect:
     stopped: set[str] = field(default_factory=set)
     records: set[str] = field(default_factory=set)
     network: bool = False
+    instance: bool = False  # another instance: nothing of the old one is touched
     refused: str = ""  # why no changed value could be rendered
 
     def lines(self) -> Iterator[str]:
         """Service by service what it reaches and how it is applied."""
+        if self.instance:
+            yield "every container, network and volume: they are another instance's, new and empty"
+            return
         for service in sorted({*self.files, *self.anew} - self.started - self.stopped):
             paths = ", ".join(sorted(self.files.get(service, {})))
             if service in self.anew:
@@ -51,7 +55,7 @@ class Effect:
         if self.records:
             yield f"DNS: {', '.join(sorted(self.records))}"
         if self.refused:
-            yield f"refused in the example: {self.refused}"
+            yield self.refused
 
     def action(self, service: str) -> str:
         """The strongest on_change among the service's files."""
@@ -59,6 +63,10 @@ class Effect:
 
     def summary(self) -> str:
         """One sentence."""
+        if self.instance:
+            return "is not a change but another instance; the old one goes on running"
+        if self.refused:
+            return "cannot be changed in the example"
         if self.anew or self.network or self.started or self.stopped:
             return "containers are made anew, started or stopped: what they serve is interrupted for a moment"
         strongest = {self.action(service) for service in self.files}
@@ -78,7 +86,7 @@ def effect(doc: FieldDoc, catalog: Mapping[str, Role]) -> Effect:
     found = Effect()
     before = _ground(doc.path, catalog)
     base, ways = _rendered(before, catalog), 0
-    for after in changed(before, doc, catalog):
+    for after in changed(before, doc):
         try:
             _compare(base, _rendered(after, catalog), found)
             ways += 1
@@ -107,6 +115,7 @@ def _keys(spec: Spec) -> KeyView:
 
 def _compare(before: tuple[Bundle, set[str]], after: tuple[Bundle, set[str]], found: Effect) -> None:
     old, new = ({s.name: s for s in b.services} for b in (before[0], after[0]))
+    found.instance |= before[0].instance != after[0].instance
     found.started |= set(new) - set(old)
     found.stopped |= set(old) - set(new)
     for name in set(old) & set(new):
@@ -131,6 +140,9 @@ def _ground(path: str, catalog: Mapping[str, Role]) -> Spec:
     """The example, with what it leaves out where the field needs it."""
     spec = load(example.text(), "mail.yml", catalog, example.Reader()).spec
     more: dict[str, Any] = {}
+    parts = path.split(".")
+    if parts[0] == "roles" and len(parts) > 2:  # an option says something only while its role runs
+        more["roles"] = {**spec.roles, parts[1]: RoleSettings(True, spec.roles[parts[1]].options)}
     if path.startswith("routes."):
         more["routes"] = {"partner.example": Route(host="mx.partner.example")}
     if path.startswith("relay_host."):
@@ -142,7 +154,7 @@ def _ground(path: str, catalog: Mapping[str, Role]) -> Spec:
     return spec.model_copy(update=more)
 
 
-def changed(spec: Spec, doc: FieldDoc, catalog: Mapping[str, Role]) -> Iterator[Spec]:
+def changed(spec: Spec, doc: FieldDoc) -> Iterator[Spec]:
     """The spec with the field changed, once for each way."""
     steps = doc.path.split(".")
     if steps[0] == "roles" and len(steps) > 1:
@@ -155,11 +167,6 @@ def changed(spec: Spec, doc: FieldDoc, catalog: Mapping[str, Role]) -> Iterator[
             ways = [RoleSettings(True, {**settings.options, name: value}) for value in values]
         for way in ways:
             yield spec.model_copy(update={"roles": {**spec.roles, steps[1]: way}})
-        return
-    if doc.path == "roles":
-        for name in catalog:
-            off = RoleSettings(not spec.roles[name].enabled, spec.roles[name].options)
-            yield spec.model_copy(update={"roles": {**spec.roles, name: off}})
         return
     current = _get(spec, steps)
     for value in _others(doc, doc.shape, current, spec):
@@ -200,7 +207,7 @@ _TEXTS: Mapping[str, tuple[Any, ...]] = {
     "path": ("other.pem",),
     "url": ("https://acme.example.net/directory",),
     "host": ("other.example.net",),
-    "string": ("other.example.net",),
+    "string": ("other.example.net", "203.0.113.8"),
 }
 
 
@@ -216,8 +223,9 @@ def _others(doc: FieldDoc, shape: Shape, current: Any, spec: Spec) -> list[Any]:
     if shape.model is not None:
         return [_section(doc, current)] if current is None else []
     if shape.item is not None:
-        more = tuple(v for v in _others(doc, shape.item, None, spec) if v not in (current or ()))
-        return [(*(current or ()), *more[:1]), more[:1]] if more else [(current or ())[:1]]
+        held = tuple(current or ())
+        more = tuple(v for v in _others(doc, shape.item, None, spec) if v not in held)
+        return [way for value in more for way in ((*held, value), (value,))] or [held[:1]]
     if kind in ("size", "duration", "integer", "port"):
         return _numbers(doc, kind, current)
     if kind == "boolean":

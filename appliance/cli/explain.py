@@ -34,7 +34,7 @@ def command(app: App, field: str) -> int:
     below = [d for d in fields.values() if d.path.startswith(f"{doc.path}.")]
     from appliance.cli.effects import effect
 
-    found = effect(doc, app.catalog()) if not doc.section or doc.path == "relay_host" else None
+    found = None if doc.path == "roles" or (doc.section and doc.path != "relay_host") else effect(doc, app.catalog())
     if app.json:
         app.print_json(as_data(doc, found, below))
     else:
