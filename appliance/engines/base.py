@@ -66,6 +66,12 @@ class Engine(Protocol):
     ) -> ExecResult:
         """Runs a command in a running container."""
 
+    def interact(self, instance: str, service: str, argv: Sequence[str], *, user: str = "", tty: bool = False) -> int:
+        """Runs a command on this process's own stdin, stdout and stderr; returns its exit code."""
+
+    def memory(self, instance: str) -> Mapping[str, int]:
+        """service → bytes of memory in use, of those that run."""
+
     def logs(
         self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None
     ) -> Iterator[tuple[str, bytes]]:

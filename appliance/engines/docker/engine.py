@@ -13,7 +13,9 @@ from appliance.engines.docker.apply import apply
 from appliance.engines.docker.connect import open_client
 from appliance.engines.docker.down import down
 from appliance.engines.docker.history import records
+from appliance.engines.docker.interact import interact
 from appliance.engines.docker.logs import logs
+from appliance.engines.docker.memory import memory
 from appliance.engines.docker.observe import observe, read_manifest, with_manifests
 from appliance.engines.docker.steps import Runner, nothing
 from appliance.errors import ApplianceError
@@ -101,6 +103,19 @@ class DockerEngine:
             if why.status in (404, 409):
                 raise ApplianceError(f"{service} does not run in {instance}", hint="`appliance ps` shows what does") from None
             raise
+
+    def interact(self, instance: str, service: str, argv: Sequence[str], *, user: str = "", tty: bool = False) -> int:
+        """Runs a command on this process's own stdin, stdout and stderr; returns its exit code."""
+        try:
+            return interact(self.api, labels.container(instance, service), argv, user=user, tty=tty)
+        except Refused as why:
+            if why.status in (404, 409):
+                raise ApplianceError(f"{service} does not run in {instance}", hint="`appliance ps` shows what does") from None
+            raise
+
+    def memory(self, instance: str) -> Mapping[str, int]:
+        """service → bytes of memory in use, of those that run; takes about a second."""
+        return memory(self.api, instance)
 
     def logs(
         self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None

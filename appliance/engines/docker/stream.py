@@ -58,19 +58,33 @@ class Stream:
 
     def frame(self, deadline: float) -> tuple[int, bytes] | None:
         """The next (stream, payload), None at the end of the stream; raises TimeoutError at the deadline."""
-        while True:
-            if len(self._buffer) >= 8:
-                kind, size = struct.unpack(">BxxxL", self._buffer[:8])
-                if len(self._buffer) >= 8 + size:
-                    payload, self._buffer = self._buffer[8 : 8 + size], self._buffer[8 + size :]
-                    return kind, payload
+        while (found := self._cut()) is None:
             if not self._fill(deadline):
                 return None
+        return found
 
     def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
         """All frames until the end."""
         while (frame := self.frame(deadline)) is not None:
             yield frame
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._sock.fileno()
+
+    def take(self) -> bool:
+        """Reads what is there; False at the end of the stream."""
+        return not self.ended()
+
+    def ready_frames(self) -> Iterator[tuple[int, bytes]]:
+        """The frames that have arrived whole."""
+        while (found := self._cut()) is not None:
+            yield found
+
+    def rest(self) -> bytes:
+        """What has arrived, of a stream without frames."""
+        data, self._buffer = self._buffer, b""
+        return data
 
     def ended(self) -> bool:
         """Whether the other side has closed, as far as can be seen now without waiting."""
@@ -97,6 +111,15 @@ class Stream:
         self._sock.close()
         if self._answer is not None:
             self._answer.close()
+
+    def _cut(self) -> tuple[int, bytes] | None:
+        if len(self._buffer) < 8:
+            return None
+        kind, size = struct.unpack(">BxxxL", self._buffer[:8])
+        if len(self._buffer) < 8 + size:
+            return None
+        payload, self._buffer = self._buffer[8 : 8 + size], self._buffer[8 + size :]
+        return kind, payload
 
     def _fill(self, deadline: float) -> bool:
         while True:

@@ -90,7 +90,7 @@ class Trial:
             # warnings are fatal: `postfix check` answers 0 for an unknown parameter and only says so
             if result.code != 0 or result.stderr.strip():
                 words = (result.stderr + b"\n" + (result.stdout if result.code else b"")).decode(errors="replace")
-                said = f"refuses its new files ({' '.join(argv)} ended with {result.code})"
+                said = f"refuses its new files ({' '.join(argv)}: {result.code or 'warnings'})"
                 raise ApplianceError(blame(self.service, words, said))
 
     def _dialogue(self, container: str, stream: Stream) -> None:
