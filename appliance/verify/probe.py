@@ -47,13 +47,18 @@ def _script(target: Target, line: bytes) -> None:
         raise StepFailed(f"{' '.join(SCRIPT)} in {service} ended with {end.code}: {words}")
 
 
+def settle() -> None:
+    """Until the next second of the clock."""
+    time.sleep(1.02 - time.time() % 1)
+
+
 def until_known(ctx: Context) -> None:
     """Waits until the password is valid.
 
     Dovecot looks at its file at most once in each second of the clock: a login in the second in which somebody else was looked
     up would fail, and cost the delay that failures cost.
     """
-    time.sleep(1.02 - time.time() % 1)
+    settle()
     listener = next((p for p in ("imaps", "imap", "pop3s", "pop3") if ctx.target.endpoint(p)), "")
     while listener:
         try:

@@ -6,10 +6,11 @@ The table is the document: what is wrong → which steps say so. Honest, everyth
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.verify import context
+from appliance.verify import context, probe
 from appliance.verify.proof import Proof
 from appliance.verify.registry import steps
 from appliance.verify.run import verify
@@ -85,11 +86,20 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lost mail is lost after half a second here; and nobody makes network namespaces in a unit test."""
     monkeypatch.setattr(context, "ARRIVAL", 0.5)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(probe, "settle", lambda: None)
 
 
-def run(lies: str, only: frozenset[str] = frozenset()) -> Proof:
-    with Running(lies.split(",") if lies else ()) as target:
-        return verify(target, "full", Recorder(), only=only)
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[..., Proof]]:
+    """``run(lies, only)``: a verification of one world after the other."""
+    world = Running()
+    with world as target:
+
+        def verified(lies: str, only: frozenset[str] = frozenset()) -> Proof:
+            world.tell(lies.split(",") if lies else ())
+            return verify(target, "full", Recorder(), only=only)
+
+        yield verified
 
 
 def red(proof: Proof) -> set[str]:
@@ -100,7 +110,7 @@ def told(proof: Proof) -> str:
     return "\n".join(f"{s.name}: {s.reason}" for s in proof.failed)
 
 
-def test_an_honest_system_is_proven() -> None:
+def test_an_honest_system_is_proven(run: Callable[..., Proof]) -> None:
     proof = run("")
     assert not red(proof), told(proof)
     assert proof.proven
@@ -108,7 +118,7 @@ def test_an_honest_system_is_proven() -> None:
 
 
 @pytest.mark.parametrize(("lies", "expected"), LIES, ids=[lie for lie, _ in LIES])
-def test_a_lie_turns_its_step_red(lies: str, expected: set[str]) -> None:
+def test_a_lie_turns_its_step_red(run: Callable[..., Proof], lies: str, expected: set[str]) -> None:
     proof = run(lies, only=frozenset(expected) | ALWAYS)
     assert red(proof) == expected, told(proof)
     assert all(s.reason and s.remedy for s in proof.failed)
@@ -116,13 +126,13 @@ def test_a_lie_turns_its_step_red(lies: str, expected: set[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("lies", "expected"), LIES, ids=[lie for lie, _ in LIES])
-def test_a_lie_turns_no_other_step_red(lies: str, expected: set[str]) -> None:
+def test_a_lie_turns_no_other_step_red(run: Callable[..., Proof], lies: str, expected: set[str]) -> None:
     proof = run(lies)
     assert red(proof) == expected, told(proof)
 
 
 @pytest.mark.parametrize("lies", ["smtp loses mail", "submission loses mail", "loses the mark", "probe.sh fails"])
-def test_what_breaks_much_is_told_where_it_is_seen(lies: str) -> None:
+def test_what_breaks_much_is_told_where_it_is_seen(run: Callable[..., Proof], lies: str) -> None:
     """Lost inbound mail takes everything with it that arrives on 25, and so on: documented here, step by step."""
     expected = {
         "smtp loses mail": {"inbound", "pop3", "pop3s", "dkim-inbound", "smuggling"},
@@ -139,7 +149,7 @@ def test_every_step_has_a_lie() -> None:
     assert {s.name for s in steps("full")} <= seen
 
 
-def test_without_a_login_what_needs_it_is_not_run() -> None:
+def test_without_a_login_what_needs_it_is_not_run(run: Callable[..., Proof]) -> None:
     proof = run("probe.sh fails")
     reasons = {s.name: s.reason for s in proof.steps if s.status == "not-run"}
     assert reasons["submission"] == "the probe could not log in"

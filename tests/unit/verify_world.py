@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from appliance.catalog.role import Offer, Role, ServiceDef
 from appliance.engines.base import ExecResult
+from appliance.errors import ApplianceError
 from appliance.keys.view import TLS_CERT, KeyView, dkim_ref
 from appliance.people import people
 from appliance.render.bundle import Bundle, NetworkBundle, Port, Runtime, ServiceBundle
@@ -509,6 +510,8 @@ class FakeEngine:
         if "postmap -q" in text:
             known = [] if self.world.lie("empty table") else stdin.decode().split()
             return ExecResult(0, "".join(f"{key}\talice@{DOMAIN}\n" for key in known).encode(), b"")
+        if self.world.lie("no engine") and text.endswith("cannot"):
+            raise ApplianceError(f"{service} does not run in {instance}")
         if "postqueue -j" in text:
             return ExecResult(0, b"", b"")
         return ExecResult(0, f"{service}: {text}\n".encode(), b"")
@@ -570,7 +573,7 @@ def service(name: str, ports: dict[str, int]) -> ServiceDef:
 
 
 class Running:
-    """The listeners of a world; a context manager that gives the Target."""
+    """The listeners of a world; a context manager that gives the Target. ``tell`` makes it another world."""
 
     def __init__(self, lies: Sequence[str] = (), folder: Path | None = None) -> None:
         self.world = World(frozenset(lies))
@@ -585,6 +588,15 @@ class Running:
             threading.Thread(target=listener.serve_forever, args=(0.005,), daemon=True).start()
             self.listeners.append(listener)
         return made_target(self.world, {x.name: x.server_address[1] for x in self.listeners}, self.folder)
+
+    def tell(self, lies: Sequence[str]) -> None:
+        """From now on these lies; nothing is left of what was."""
+        context = server_context(frozenset(lies))
+        self.world.lies, self.world.login = frozenset(lies), ""
+        self.world.mailbox.clear()
+        self.world.log.clear()
+        for listener in self.listeners:
+            listener.context = context
 
     def __exit__(self, *_: object) -> None:
         for listener in self.listeners:
