@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(app: App, domain: str | None, output: Path | None, mailbox: str) -> int:
     """Write a commented spec for DOMAIN, and its JSON Schema beside it. Nothing is overwritten.
 
-    The machine's public addresses are filled in. The first mailbox's password is asked for on a terminal; without one, a password is
-    made and printed once.
+    The machine's public addresses are filled in. The first mailbox's password is asked for on a terminal; without one, a
+    password is made and printed once.
     """
     from appliance.spec.draft import Answers, draft
     from appliance.spec.example import SCHEMA_FILE

@@ -32,7 +32,7 @@ _OPTION_KINDS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A type taken apart: a ``kind`` of text, one of ``choices``, a ``model``, a list of ``item``, or a map of ``keys`` to ``values``."""
+    """A type taken apart: a ``kind`` of text, ``choices``, a ``model``, a list of ``item``, or a map from ``keys`` to ``values``."""
 
     kind: Kind | None = None
     choices: tuple[Any, ...] = ()
@@ -89,7 +89,7 @@ def option_shape(option: Option) -> Shape:
 
 @dataclass(frozen=True)
 class FieldDoc:
-    """One field as people look it up. ``path``: dots, with ``*`` for a key of the user's. ``default``: as it is written in a spec."""
+    """One field as people look it up. ``path``: dots, ``*`` for a key of the user's. ``default``: as a spec writes it."""
 
     path: str
     type: str
@@ -117,7 +117,7 @@ def all_fields(catalog: Mapping[str, Role]) -> dict[str, FieldDoc]:
         found[f"roles.{role.name}"] = FieldDoc(f"roles.{role.name}", options, about, state, False, Shape())
         for option in role.options:
             path = f"roles.{role.name}.{option.name}"
-            text = " ".join(option.description.split())
+            text = " ".join(option.description.split()).rstrip(".")
             doc = About(text, unit=option.unit, example="")
             found[path] = FieldDoc(
                 path, option_words(option), doc, written(option.default, option.type), False, option_shape(option), option
