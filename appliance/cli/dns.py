@@ -86,19 +86,22 @@ def _of_zone(app: App, zone: str | None, wanted: tuple[Record, ...]) -> tuple[Re
 
 
 def _table(app: App, wanted: Iterable[Record]) -> None:
-    """Name, type and value in columns; a long value goes on below itself on a terminal, and is one line on a pipe."""
-    rows = [(r.name, r.type, r.rdata) for r in wanted]
-    name = max(len(row[0]) for row in rows)
-    width = shutil.get_terminal_size().columns - name - 8 if sys.stdout.isatty() else 0
+    """Name, type and value in columns. On a terminal long values are wrapped in their column; on a pipe a record is a line."""
+    records = tuple(wanted)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    name = max(len(r.name) for r in records)
+    name = min(name, columns // 2) if columns else name
     asked = False
-    for record, row in zip(wanted, rows, strict=True):
+    for record in records:
         if record.provider and not asked:
             asked = True
             app.say("PTR records are asked for where the address is rented:")
-        first, *rest = textwrap.wrap(row[2], max(width, 30)) if width else [row[2]]
-        app.print(f"{row[0]:<{name}}  {row[1]:<4}  {first}")
+        first, *rest = textwrap.wrap(record.rdata, max(columns - name - 8, 20)) if columns else [record.rdata]
+        if len(record.name) > name:
+            app.print(record.name)
+        app.print(f"{record.name if len(record.name) <= name else '':<{name}}  {record.type:<4}  {first}")
         for line in rest:
-            app.print(f"{'':<{name}}  {'':<4}  {line}")
+            app.print(f"{'':<{name}}        {line}")
 
 
 @command.command()

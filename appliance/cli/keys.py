@@ -71,12 +71,20 @@ def list_(app: App) -> None:
     ring, spec = app.ring(), app.spec()
     entries = ring.entries(spec)
     if app.json:
-        app.print_json({"ring": ring.ring_id, "folder": str(ring.folder), "keys": [_mapping(e) for e in entries]})
+        app.print_json(
+            {
+                "ring": ring.ring_id,
+                "folder": str(ring.folder),
+                "keys": [_mapping(e) for e in entries],
+                "unused": list(ring.unused(spec)),
+            }
+        )
         return
     rows = [("KEY", "KIND", "CREATED", "EXPIRES", "FINGERPRINT", "PUBLISHED AS")]
     rows += [
         (e.need.ref, _kind(e), _day(e.created), _day(e.expires), e.fingerprint or "(new at up)", _published(e)) for e in entries
     ]
+    rows += [(ref, "not in the spec", "", "", "", "") for ref in ring.unused(spec)]
     _table(app, rows)
     for warning in ring.warnings(spec):
         app.say(f"warning: {warning}")
@@ -145,7 +153,7 @@ def _refuse_second_ring(app: App) -> None:
 @command.command()
 @pass_app
 def pull(app: App) -> None:
-    """Get the keys of the running instance back from its services, into a folder that has no ring yet."""
+    """Get the keys that are not here back from the services of the running instance."""
     from appliance.keys.pull import pull as bring
 
     ring, spec = app.ring(), app.spec()

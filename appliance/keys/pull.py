@@ -1,4 +1,4 @@
-"""Gets the keys of a running instance back, from the configuration of its services, into a folder that has no ring yet.
+"""Gets the keys of a running instance back, from the configuration of its services, where the ring here lacks them.
 
 A generation's manifest says which of its files came from the ring, and with which fingerprint; containers and volumes carry
 the ring's id. The identity is derived again from the key that it was derived from first: it must give that id, and every
@@ -34,16 +34,20 @@ class Place:
 
 
 def pull(spec: Spec, ring: KeyRing, observed: Observed, engine: Engine) -> tuple[str, ...]:
-    """The references that were brought back. Raises ApplianceError: a ring is here, nothing runs, a file is not what it was."""
-    if ring.exists:
-        raise ApplianceError(f"{ring.folder} holds a ring already ({ring.ring_id})", hint="pull into a folder without one")
-    files, places = {}, {place.mark.ref: place for place in _places(observed)}
+    """The references that were brought back.
+
+    Raises ApplianceError: another ring is here, nothing runs, a file is not what its manifest says.
+    """
+    here, places = ring.identity, {place.mark.ref: place for place in _places(observed)}
     if not places:
         raise ApplianceError(f"the instance {spec.name} has no keys on this engine", hint="DOCKER_HOST names another engine")
-    for ref, place in places.items():
-        if ref not in given_refs(spec):
-            files[ref] = _read(spec, place, engine)
-    identity = _identity(spec, files, observed, ring)
+    if here and here.ring_id != observed.ring_id:
+        hint = "move that folder away first, if its keys are not in use"
+        words = f"{ring.folder} is another ring ({here.ring_id}) than the instance's ({observed.ring_id})"
+        raise ApplianceError(words, hint=hint)
+    lost = [ref for ref in places if ref not in given_refs(spec) and not ring.files.has(ref)]
+    files = {ref: _read(spec, places[ref], engine) for ref in lost}
+    identity = here or _identity(spec, files, observed, ring)
     for ref, data in files.items():
         check(ref, data, f"{places[ref].service}: {ref}")
         if identity.fingerprint(data) != places[ref].mark.digest:

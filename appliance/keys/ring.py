@@ -105,6 +105,12 @@ class KeyRing:
         view, present = self.view(spec), {n.ref: data for n, data in self._present(spec)}
         return tuple(self._entry(need, view, present) for need in needs(spec))
 
+    def unused(self, spec: Spec) -> tuple[str, ...]:
+        """Keys that the spec does not need any more: of an earlier selector, of a domain that is gone. They stay."""
+        wanted = {n.ref for n in needs(spec)}
+        found = (p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*.pem"))
+        return tuple(sorted(ref for ref in found if ref not in wanted))
+
     def expiry(self, spec: Spec) -> Mapping[str, int]:
         """Certificate → whole days until it ends, negative after it."""
         now = self.now()

@@ -211,9 +211,20 @@ def test_pull_without_the_rings_first_key_says_what_else_to_do(there: KeyRing, h
     assert "keys export" in refused.value.hint
 
 
-def test_pull_into_a_ring_and_from_nothing(there: KeyRing, here: KeyRing) -> None:
+def test_pull_completes_a_ring_that_lost_a_key_and_touches_no_other(there: KeyRing) -> None:
     observed, engine = instance(there)
-    with pytest.raises(ApplianceError, match="holds a ring already"):
-        pull(spec(), there, observed, cast(Engine, engine))
+    before = contents(there.folder)
+    there.files.path("dkim/example.org/s1-ed25519.pem").unlink()
+    assert pull(spec(), there, observed, cast(Engine, engine)) == ("dkim/example.org/s1-ed25519.pem",)
+    assert contents(there.folder) == before
+    assert pull(spec(), there, observed, cast(Engine, engine)) == ()
+    assert engine.asked == [("example", "opendkim", "906")]
+
+
+def test_pull_into_another_ring_and_from_nothing(there: KeyRing, here: KeyRing) -> None:
+    observed, engine = instance(there)
+    here.create(spec(), Told())
+    with pytest.raises(ApplianceError, match="is another ring"):
+        pull(spec(), here, observed, cast(Engine, engine))
     with pytest.raises(ApplianceError, match="has no keys on this engine"):
         pull(spec(), here, Observed("example"), cast(Engine, engine))

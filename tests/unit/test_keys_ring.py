@@ -137,6 +137,15 @@ def test_what_a_killed_writer_left_is_no_part_of_the_ring(tmp_path: Path) -> Non
     assert keys.view(spec()).public_half("dkim/example.org/s1-ed25519.pem") != NEW_AT_UP
 
 
+def test_a_key_that_the_spec_needs_no_more_stays_and_is_told(tmp_path: Path) -> None:
+    keys = ring(tmp_path)
+    keys.create(spec(), Told())
+    rotated = spec(settings={"dkim": {"selector": "s2", "algorithms": ("ed25519",)}})
+    assert keys.create(rotated, Told()) == ("dkim/example.org/s2-ed25519.pem",)
+    assert keys.unused(rotated) == ("dkim/example.org/s1-ed25519.pem",)
+    assert keys.unused(spec()) == ("dkim/example.org/s2-ed25519.pem",)
+
+
 def test_two_controllers_at_once_make_one_ring(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _n: ring(tmp_path).create(spec(), Told()), range(4)))
