@@ -8,6 +8,7 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.render.bundle import File
 from appliance.spec.model import Folder, Spec
+from appliance.spec.types import size
 from appliance.topology import View
 
 MIB = 2**20
@@ -84,7 +85,7 @@ def context(view: View) -> Mapping[str, object]:
         "fetched": folder is None,
         "threads": THREADS,
         "stream_size": stream,
-        "unpacked": max(int(view.options["unpacked"]), 2 * stream),
+        "unpacked": max(size(view.options["unpacked"]), 2 * stream),
         "scan_milliseconds": SCAN_SECONDS * 1000,
         "verdict_seconds": VERDICT_SECONDS,
     }

@@ -1,4 +1,4 @@
-"""What Dovecot's templates need computed: the accounts with every spelling, and the limits that follow from hashes and sessions."""
+"""What Dovecot's templates need computed: accounts in every spelling, and the limits that follow from hashes and sessions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError
-from appliance.spec.types import u_label
+from appliance.spec.types import size, u_label
 from appliance.topology import View
 
 MIB = 2**20
@@ -81,7 +81,7 @@ def _refuse_unfit(address: str) -> None:
 
 def accounts(view: View) -> Iterator[Account]:
     """Every mailbox of the spec under every spelling, those without a login included (their ``password`` is empty)."""
-    default = int(view.options["default_quota"])
+    default = size(view.options["default_quota"])
     for address, mailbox in sorted(view.spec.mailboxes.items()):
         _refuse_unfit(address)
         quota = default if mailbox.quota is None else mailbox.quota
