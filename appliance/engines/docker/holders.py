@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,15 +86,21 @@ def _processes(inodes: set[int], folder: Path = Path("/proc")) -> dict[int, str]
     """inode of a socket → ``exim4 (process 812)``, for those processes whose descriptors may be read (proc(5), /proc/PID/fd)."""
     found: dict[int, str] = {}
     for process in folder.iterdir() if inodes else ():
-        if not process.name.isdigit():
-            continue
-        try:
-            targets = [str(fd.readlink()) for fd in (process / "fd").iterdir()]
-            name = (process / "comm").read_text(encoding="utf-8").strip()
-        except OSError:
-            continue
-        for target in targets:
-            socket = re.fullmatch(r"socket:\[(\d+)\]", target)
-            if socket and int(socket.group(1)) in inodes:
-                found[int(socket.group(1))] = f"{name} (process {process.name})"
+        if process.name.isdigit():
+            for inode in _sockets(process) & inodes:
+                with contextlib.suppress(OSError):
+                    name = (process / "comm").read_text(encoding="utf-8").strip()
+                    found[inode] = f"{name} (process {process.name})"
+    return found
+
+
+def _sockets(process: Path) -> set[int]:
+    """The inodes of a process's sockets; none where we may not look. Descriptors come and go while they are listed."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                socket = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+                if socket:
+                    found.add(int(socket.group(1)))
     return found

@@ -14,6 +14,7 @@ from appliance.errors import ApplianceError
 from appliance.plan.model import Change
 from appliance.render.bundle import AnyFile, File, SecretFile, ServiceBundle
 
+END = "end-of-the-record"  # no line of JSON
 RELEASES = "releases"  # one record of each release, a Manifest as JSON, named <release>.json
 
 
@@ -91,12 +92,15 @@ class Record:
         self.site, self.before = site, ""
 
     def do(self) -> None:
-        """Writes one record into each configuration volume."""
+        """Writes one record into each configuration volume; as text, which is cheaper by ten than an archive for each."""
         site, release = self.site, self.site.plan.bundle.release
+        texts = []
         for service in site.plan.bundle.services:
             manifest = manifests.manifest_of(service, release, time=site.time, who=site.who, controller=site.controller)
-            entry = Entry(f"{RELEASES}/.{release}.json", manifests.dump(manifest))
-            site.hand.put(f"{VOLUMES}/{service.name}", pack([entry], time=site.time))
+            folder = f"{VOLUMES}/{service.name}/{RELEASES}"
+            text = manifests.dump(manifest).decode()
+            texts.append(f"mkdir -p {folder}\ncat > {folder}/.{release}.json <<'{END}'\n{text}\n{END}")
+        site.hand.run("\n".join(texts), "recording the release")
         self._each("[ ! -e {r}.json ] || mv -T {r}.json .{r}.old; mv -T .{r}.json {r}.json", "recording the release")
 
     def undo(self) -> None:
