@@ -18,11 +18,11 @@ from tests.unit.keys_room import Told, ring, spec
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_PATIENCE", 1.0)
+    monkeypatch.setattr(live, "_PATIENCE", 0.5)
 
 
 def test_what_is_printed_and_published_is_found_well(tmp_path: Path) -> None:
-    of = spec(("example.org", "bücher.example"), settings={"dkim": {"algorithms": ("rsa-4096", "ed25519")}})
+    of = spec(("example.org", "bücher.example"), settings={"dkim": {"algorithms": ("rsa-2048", "ed25519")}})
     keys = ring(tmp_path)
     keys.create(of, Told())
     records = wanted(of, keys.view(of), (4, 6))

@@ -115,7 +115,7 @@ def test_quotes_and_backslashes_survive_a_zone_file() -> None:
     assert Record("example.org", "TXT", 'a"b\\c\x01', "spf", "").rdata == r'"a\"b\\c\001"'
 
 
-@pytest.mark.parametrize("algorithm", ["rsa-2048", "rsa-4096", "ed25519"])
+@pytest.mark.parametrize("algorithm", ["rsa-2048", "ed25519"])
 def test_signatures_are_judged_by_exactly_these_records(tmp_path: Path, algorithm: str) -> None:
     of, keys = spec(settings={"dkim": {"algorithms": (algorithm,)}}), ring(tmp_path)
     keys.create(of, Told())

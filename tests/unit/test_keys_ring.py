@@ -56,7 +56,7 @@ def test_a_new_domain_gets_a_key_and_no_other_key_changes(tmp_path: Path) -> Non
     assert {name: data for name, data in contents(keys.folder).items() if name in before} == before
 
 
-@pytest.mark.parametrize("algorithm", ["rsa-2048", "rsa-3072", "rsa-4096", "ed25519"])
+@pytest.mark.parametrize("algorithm", ["rsa-2048", "rsa-3072", "ed25519"])
 def test_the_public_half_is_what_dkim_publishes(tmp_path: Path, algorithm: str) -> None:
     wanted, keys = spec(settings={"dkim": {"algorithms": (algorithm,)}}), ring(tmp_path)
     keys.create(wanted, Told())
