@@ -6,7 +6,9 @@ tell. Which it was is kept in the image's label ``appliance.base``.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -123,15 +125,17 @@ def argv(context: Context, tar: Path) -> list[str]:
 
 
 def mmdebstrap(command: list[str], sources: str, folder: str) -> None:
-    """Runs it to its end. An interrupt is passed on and waited for, because it unmounts and removes what it made."""
+    """Runs it to its end. An interrupt is passed on and waited for, because it unmounts and removes what it made.
+
+    It gets a process group of its own: a signal to itself alone would only make it wait for the apt that it runs.
+    """
     log = Path(folder) / "log"
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=out, process_group=0)
         try:
             process.communicate(sources.encode(), timeout=WHOLE)
         except BaseException as why:
-            process.terminate()
-            process.wait(60)
+            _end(process)
             if isinstance(why, subprocess.TimeoutExpired):
                 raise ApplianceError(f"mmdebstrap was not done after {WHOLE} s", hint="is the mirror slow?") from None
             raise
@@ -139,6 +143,15 @@ def mmdebstrap(command: list[str], sources: str, folder: str) -> None:
         lines = log.read_text(errors="replace").splitlines()
         said = "\n".join(f"  | {line}" for line in lines[-15:])
         raise ApplianceError(f"mmdebstrap ended with {process.returncode}:\n{said}", hint=_advice("\n".join(lines)))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, ending)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+            return
 
 
 def _advice(log: str) -> str:

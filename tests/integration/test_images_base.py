@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +31,7 @@ from tests.reports import Recorder
 if TYPE_CHECKING:
     import docker
 
+ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = b"""ARG BASE
 FROM ${BASE}
 COPY config.yml /config.yml
@@ -121,18 +124,18 @@ def registry(engine: docker.DockerClient, instance: str) -> Iterator[str]:
     known = {BASE: base, instance: Context(instance, files)}
     build(engine, [BASE, instance], Lock(), Recorder(), among=known)
     tag, (port,) = tags(Lock(), known)[instance], free_ports(1)
-    engine.containers.run(
-        tag,
-        ["docker-registry", "serve", "/config.yml"],
-        detach=True, ports={"5000/tcp": ("127.0.0.1", port)}, labels={"appliance.instance": instance}, name=instance,
-    )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not _answers(port):
-        assert time.monotonic() < deadline, engine.containers.get(instance).logs().decode()
-        time.sleep(0.2)
-    yield f"127.0.0.1:{port}"
-    engine.containers.get(instance).remove(force=True)
-    engine.images.remove(tag)
+    try:
+        engine.containers.run(
+            tag, ["docker-registry", "serve", "/config.yml"], name=instance, labels={"appliance.instance": instance},
+            detach=True, ports={"5000/tcp": ("127.0.0.1", port)},
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not _answers(port):
+            assert time.monotonic() < deadline, engine.containers.get(instance).logs().decode()
+            time.sleep(0.2)
+        yield f"127.0.0.1:{port}"
+    finally:
+        engine.images.remove(tag, force=True)
 
 
 def _answers(port: int) -> bool:
@@ -199,18 +202,40 @@ def test_a_mirror_that_does_not_answer_is_named(engine: docker.DockerClient, loc
     assert "--mirror URL" in caught.value.hint
 
 
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from appliance.images import base
+from appliance.images.context import BASE, read
+from appliance.images.mirror import mirrors
+from appliance.resources import folder
+out = Path(sys.argv[1])
+base.mmdebstrap(base.argv(read(BASE, folder("images") / BASE), out / "base.tar"), mirrors().sources("trixie"), str(out))
+"""
+
+
 @pytest.mark.slow
-def test_an_installed_wheel_builds_nothing_that_the_checkout_has_built(engine: docker.DockerClient, tmp_path: Path) -> None:
-    """The whole installation with its dependencies; its `build` finds the checkout's images by their tags."""
-    root = Path(__file__).resolve().parents[2]
-    build_ = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(root)]
-    subprocess.run(build_, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    program = tmp_path / "venv" / "bin" / "appliance"
-    pip = [str(program.with_name("python")), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--use-pep517"]
-    subprocess.run([*pip, *tmp_path.glob("*.whl")], check=True)
-    build(engine, [BASE], Lock(), Recorder())
-    result = subprocess.run([program, "build", BASE], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == f"{tags(Lock())[BASE]}  was there\n"
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".whl") == ["venv"]
+def test_an_interrupted_bootstrap_leaves_neither_a_process_nor_a_mount(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    env = {**os.environ, "TMPDIR": str(work)}
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(tmp_path)], env=env, stderr=subprocess.DEVNULL, cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 60
+        while "extracting archives" not in _text(tmp_path / "log"):
+            assert process.poll() is None, _text(tmp_path / "log")
+            assert time.monotonic() < deadline, _text(tmp_path / "log")
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == -signal.SIGINT
+    finally:
+        process.kill()
+        process.wait()
+    assert str(work) not in Path("/proc/self/mounts").read_text()
+    words = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in words if str(work).encode() in line]
+    assert not list(work.glob("mmdebstrap.*/*"))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
