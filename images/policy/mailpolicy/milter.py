@@ -100,7 +100,8 @@ class Policy(Milter.Base):  # type: ignore[misc]  # libmilter's binding has no t
         # smfi_setreply(3) reads its text as a format
         self.setreply(refusal.code, refusal.status, refusal.text.replace("%", "%%"))
         if refusal.code != "450":  # the limit has an event line of its own, once a minute
-            say(f"refused: login={shown(self._message.login)} {refusal.code} {refusal.status} {refusal.text}")
+            who = f"service={self._message.service} login={shown(self._message.login)} sender={shown(self._message.sender)}"
+            say(f"refused: {who} {refusal.code} {refusal.status} {refusal.text}")
         return int(Milter.TEMPFAIL if refusal.code[0] == "4" else Milter.REJECT)
 
 

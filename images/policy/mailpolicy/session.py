@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,8 +13,12 @@ from mailpolicy.settings import Settings
 
 #: more fields of OWNED than any mail program writes
 MOST_FIELDS = 100
-#: Pigeonhole adds it to what a Sieve script redirects, after any other action of the script
-REDIRECTED = "x-sieve-redirected-from"
+#: The first two fields of what a Sieve script redirects. Further down the second proves nothing: a script can write it by the
+#: ``mailto:`` address of a notification, where Pigeonhole's own fields come first.
+REDIRECT = ("x-sieve", "x-sieve-redirected-from")
+#: Pigeonhole's own words on what a script writes, which no script can change (RFC 3834, 5; RFC 5436, 2.7.1)
+REPLIED = re.compile(rb"auto-replied\b")
+NOTIFIED = re.compile(rb'auto-notified; owner-email="([^"\\\s]+)"')
 
 
 @dataclass
@@ -21,8 +26,8 @@ class Session:
     """State and decisions of one message. ``service``: the daemon name of Postfix's service; ``login``: who authenticated there.
 
     On ``submission`` the login owns what it sends. On ``reinjected`` the mail store's certificate opened the door: a redirect
-    keeps its stranger's sender; an automatic reply has its user's address as envelope sender, which is how we know whose it is,
-    and leaves with the null sender; a report with the null sender is the mail system's own.
+    keeps its stranger's sender; a reply (vacation) is its envelope sender's, a notification its named owner's, because a script
+    may say ``:from`` with anybody's address, and both leave with the null sender; a report is the mail system's own.
     """
 
     settings: Settings
@@ -32,9 +37,10 @@ class Session:
     service: str
     login: str = ""
     sender: str = ""
-    redirected: bool = False
+    first: list[str] = field(default_factory=list)
     fields: list[tuple[str, bytes]] = field(default_factory=list)
     content_type: bytes = b""
+    automatic: list[bytes] = field(default_factory=list)
 
     def mail(self, sender: str) -> Refusal | None:
         """MAIL FROM."""
@@ -66,10 +72,12 @@ class Session:
     def header(self, name: str, value: bytes) -> None:
         """One field, as it stands in the message."""
         kind = name.lower()
-        if kind == REDIRECTED:
-            self.redirected = True
-        elif kind == "content-type":
+        if len(self.first) < len(REDIRECT):
+            self.first.append(kind)
+        if kind == "content-type":
             self.content_type = value
+        elif kind == "auto-submitted":
+            self.automatic.append(value.strip())
         elif kind in OWNED and len(self.fields) <= MOST_FIELDS:
             self.fields.append((name, value))
 
@@ -81,9 +89,26 @@ class Session:
             return judge(self.login, self.fields, self.owners)
         if self.redirected or (not self.sender and is_report(self.fields, self.content_type, self.settings.domains)):
             return ()
-        if not self.sender:
-            return Refusal("550", "5.7.1", "a message with the null sender that is neither a redirect nor a report")
-        return judge(base(normal(self.sender), self.owners.delimiter), self.fields, self.owners)
+        self.login = self._author()
+        if not self.login:
+            return Refusal("550", "5.7.1", "neither a redirect nor a reply, a notification or a report of a mailbox here")
+        return judge(self.login, self.fields, self.owners)
+
+    def _author(self) -> str:
+        """Whose script wrote this, "" where nothing says so."""
+        if len(self.automatic) != 1:
+            return ""
+        notified = NOTIFIED.match(self.automatic[0])
+        if notified:
+            return normal(notified[1].decode("utf-8", "replace"))
+        if REPLIED.match(self.automatic[0]):
+            return base(normal(self.sender), self.owners.delimiter)
+        return ""
+
+    @property
+    def redirected(self) -> bool:
+        """Whether a script only passes the message on."""
+        return tuple(self.first) == REDIRECT
 
     @property
     def to_null_sender(self) -> bool:
