@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
 import time
 
@@ -81,3 +82,20 @@ def empty(ctx: Context) -> int:
     if left:
         raise StepFailed(f"{len(left)} messages of this run are still in the probe's mailbox")
     return len(found)
+
+
+def unqueue(ctx: Context) -> int:
+    """Removes what waits in the queue for the probe alone: with the login taken away it would bounce. Returns the number.
+
+    Queue ids are used again by Postfix, so only what postqueue shows as the probe's now is named to postsuper.
+    """
+    service = ctx.target.listening("smtp")
+    if service is None:
+        return 0
+    end = ctx.target.engine.exec(ctx.target.instance, service, ("postqueue", "-j"), timeout=20)
+    waiting = [json.loads(line) for line in end.stdout.splitlines() if line.strip()]
+    mine = [w["queue_id"] for w in waiting if {r["address"] for r in w["recipients"]} == {ctx.run.probe}]
+    if mine:
+        named = "\n".join([*mine, ""]).encode()
+        ctx.target.engine.exec(ctx.target.instance, service, ("postsuper", "-d", "-"), stdin=named, timeout=20)
+    return len(mine)

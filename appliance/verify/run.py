@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
 import time
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from appliance.engines.base import Report
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, UsageError
 from appliance.verify import checks, probe
+from appliance.verify.alone import alone
 from appliance.verify.context import Context, Run
 from appliance.verify.proof import Proof, Status, Step, Suite
 from appliance.verify.registry import NotRun, StepDef, StepFailed, steps
@@ -52,13 +54,14 @@ def verify(
     ``origin``: an ssh host from which outside connections are made too. ``on_step``: called as each step ends.
     ``only``: names of steps (role checks are ``<role>/<test>``); empty means all.
     """
+    wanted = chosen(suite, only, target)
     work = _Work(
         Run(target, secrets.token_hex(4), probe.new_password(), time.time(), origin), report, on_step or (lambda _: None)
     )
     began = time.monotonic()
     report.start("verify", f"verifying {target.instance} ({suite})")
-    wanted = [s for s in steps(suite) if not only or s.name in only]
-    work.carry_out(wanted, only)
+    with alone(target.instance, report):
+        work.carry_out(wanted, only)
     proof = Proof(
         instance=target.instance,
         hostname=target.spec.hostname,
@@ -74,6 +77,19 @@ def verify(
     verdict = f"{proof.count('ok')} ok, {proof.count('failed')} failed, {proof.count('not-run')} not run"
     (report.done if proof.proven else report.failed)("verify", f"verified: {verdict}")
     return proof
+
+
+def chosen(suite: Suite, only: frozenset[str], target: Target) -> list[StepDef]:
+    """The steps of the suite, or those named. Raises UsageError for a name that is no step and no check of a role that runs."""
+    found = [s for s in steps("full" if only else suite) if not only or s.name in only]
+    known = {s.name for s in steps("full")} | {LOGIN.name, CLEAN.name}
+    roles = checks.folders(target)
+    strange = [n for n in sorted(only) if n not in known and n.partition("/")[0] not in roles]
+    if strange:
+        near = difflib.get_close_matches(strange[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}, and <role>/<test>"
+        raise UsageError(f"there is no step {strange[0]}", hint=hint)
+    return found
 
 
 def seen_from(run: Run, done: list[Step]) -> str:
@@ -184,6 +200,7 @@ def clean_up(ctx: Context) -> None:
     try:
         count = probe.empty(ctx)
         ctx.received.append(f"{count} messages removed")
+        ctx.received.append(f"{probe.unqueue(ctx)} left in the queue removed")
     finally:
         probe.take(ctx.target)
         ctx.received.append("login taken away")
