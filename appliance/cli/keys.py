@@ -154,10 +154,11 @@ def _refuse_second_ring(app: App) -> None:
 @pass_app
 def pull(app: App) -> None:
     """Get the keys that are not here back from the services of the running instance."""
+    from appliance.cli.carried import carried, reader
     from appliance.keys.pull import pull as bring
 
-    ring, spec = app.ring(), app.spec()
-    pulled = bring(spec, ring, app.observe(), app.engine())
+    ring, spec, observed = app.ring(), app.spec(), app.observe()
+    pulled = bring(spec, ring, observed.ring_id, carried(observed), reader(app.engine(), spec.name))
     _made(app, pulled, f"pulled {len(pulled)} keys and certificates into {ring.folder}")
 
 

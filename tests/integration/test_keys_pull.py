@@ -9,6 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from appliance.cli.carried import carried, reader
 from appliance.engines.docker.engine import connect
 from appliance.errors import ApplianceError
 from appliance.keys.pull import pull
@@ -54,7 +55,7 @@ def test_pull_brings_the_ring_back_and_the_plan_stays_empty(room: Room, tmp_path
 
     again = KeyRing(tmp_path / "second" / "keys" / room.instance)
     again.folder.parent.parent.mkdir()
-    pulled = pull(of, again, room.observe(), room.engine)
+    pulled = bring_back(room, of, again)
     lost = {"internal/ca-key.pem", "ring.json"}
     assert {n: d for n, d in contents(again.folder).items() if n not in lost} == {
         n: d for n, d in contents(ring.folder).items() if n not in lost
@@ -73,8 +74,13 @@ def test_a_ring_that_is_another_is_not_taken_for_the_lost_one(room: Room, tmp_pa
     empty = KeyRing(tmp_path / "second" / "keys" / room.instance)
     empty.folder.parent.parent.mkdir()
     with pytest.raises(ApplianceError, match="cannot be derived"):
-        pull(of, empty, room.observe(), room.engine)
+        bring_back(room, of, empty)
     assert not empty.folder.exists()
+
+
+def bring_back(room: Room, of: Spec, ring: KeyRing) -> tuple[str, ...]:
+    observed = room.observe()
+    return pull(of, ring, observed.ring_id, carried(observed), reader(room.engine, room.instance))
 
 
 def apply(room: Room, wanted: Bundle, ring: KeyRing, of: Spec) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from appliance.cli.carried import carried, reader
 from appliance.engines.base import Engine, ExecResult
 from appliance.errors import ApplianceError
 from appliance.keys import make
@@ -176,9 +177,13 @@ def instance(there: KeyRing, *, without: tuple[str, ...] = (), stopped: tuple[st
 MARK = FileMark("digest", 0o444, (0, 0), "reload")
 
 
+def bring_back(here: KeyRing, observed: Observed, engine: Running) -> tuple[str, ...]:
+    return pull(spec(), here, observed.ring_id, carried(observed), reader(cast(Engine, engine), "example"))
+
+
 def test_pull_brings_the_same_ring_back(there: KeyRing, here: KeyRing) -> None:
     observed, engine = instance(there)
-    pulled = pull(spec(), here, observed, cast(Engine, engine))
+    pulled = bring_back(here, observed, engine)
     assert "dkim/example.org/s1-ed25519.pem" in pulled
     before, after = there.view(spec()), here.view(spec())
     assert (after.ring_id, after.public, after.tokens) == (before.ring_id, before.public, before.tokens)
@@ -191,7 +196,7 @@ def test_pull_brings_the_same_ring_back(there: KeyRing, here: KeyRing) -> None:
 def test_pull_reads_each_key_where_it_runs(there: KeyRing, here: KeyRing) -> None:
     observed, engine = instance(there, stopped=("dovecot",))
     with pytest.raises(ApplianceError, match="dovecot does not run, and only it has internal/c") as refused:
-        pull(spec(), here, observed, cast(Engine, engine))
+        bring_back(here, observed, engine)
     assert refused.value.hint == "docker start example-dovecot"
     assert not here.folder.exists()
 
@@ -200,14 +205,14 @@ def test_pull_refuses_a_file_that_is_not_what_its_manifest_says(there: KeyRing, 
     observed, engine = instance(there)
     engine.files["opendkim"][1]["somewhere/dkim/example.org/s1-ed25519.pem"] = make.private_key("ed25519")  # type: ignore[index]
     with pytest.raises(ApplianceError, match="does not have the fingerprint"):
-        pull(spec(), here, observed, cast(Engine, engine))
+        bring_back(here, observed, engine)
     assert not here.folder.exists()
 
 
 def test_pull_without_the_rings_first_key_says_what_else_to_do(there: KeyRing, here: KeyRing) -> None:
     observed, engine = instance(there, without=("internal/server-key.pem",))
     with pytest.raises(ApplianceError, match="cannot be derived") as refused:
-        pull(spec(), here, observed, cast(Engine, engine))
+        bring_back(here, observed, engine)
     assert "keys export" in refused.value.hint
 
 
@@ -215,9 +220,9 @@ def test_pull_completes_a_ring_that_lost_a_key_and_touches_no_other(there: KeyRi
     observed, engine = instance(there)
     before = contents(there.folder)
     there.files.path("dkim/example.org/s1-ed25519.pem").unlink()
-    assert pull(spec(), there, observed, cast(Engine, engine)) == ("dkim/example.org/s1-ed25519.pem",)
+    assert bring_back(there, observed, engine) == ("dkim/example.org/s1-ed25519.pem",)
     assert contents(there.folder) == before
-    assert pull(spec(), there, observed, cast(Engine, engine)) == ()
+    assert bring_back(there, observed, engine) == ()
     assert engine.asked == [("example", "opendkim", "906")]
 
 
@@ -225,6 +230,6 @@ def test_pull_into_another_ring_and_from_nothing(there: KeyRing, here: KeyRing) 
     observed, engine = instance(there)
     here.create(spec(), Told())
     with pytest.raises(ApplianceError, match="is another ring"):
-        pull(spec(), here, observed, cast(Engine, engine))
+        bring_back(here, observed, engine)
     with pytest.raises(ApplianceError, match="has no keys on this engine"):
-        pull(spec(), here, Observed("example"), cast(Engine, engine))
+        bring_back(here, Observed("example"), engine)
