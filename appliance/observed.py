@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.render.bundle import NetworkBundle, Runtime
+from appliance.render.bundle import NetworkBundle, Runtime, digest_of
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,13 @@ class ObservedService:
     container_id: str = ""
     image_id: str = ""
     image_packages: str = ""  # label of the image: what is installed
+
+
+def basis_of(services: Mapping[str, ObservedService]) -> str:
+    """A digest of what a plan rests on: by it an apply notices that somebody else applied in between. Health is no part of it."""
+    return digest_of(
+        [(n, s.container_id, s.runtime.digest, s.current, s.loaded, s.unsettled) for n, s in sorted(services.items())]
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
-from appliance.observed import FileMark, Manifest, Observed, ObservedService
+from appliance.observed import FileMark, Manifest, Observed, ObservedService, basis_of
 from appliance.plan.dangers import refusals, warnings
 from appliance.plan.model import Action, Change, FileChange, Plan, Resource
 from appliance.plan.words import runtime_change
@@ -45,6 +45,7 @@ def plan(bundle: Bundle, observed: Observed, wishes: Wishes | None = None) -> Pl
         warnings=(*wishes.notes, *warnings(bundle, observed, wishes.allow_remove)),
         refusals=tuple(refusals(bundle, observed, adopt=wishes.adopt, missing_keys=wishes.missing_keys)),
         adopt=wishes.adopt,
+        basis=basis_of(observed.services),
     )
 
 

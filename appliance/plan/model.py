@@ -57,6 +57,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()  # dangers not allowed: apply refuses while there is one
     adopt: bool = False
+    basis: str = ""  # observed.basis_of what it was made from; "": apply does not compare
     prune: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,7 @@ from appliance.engines.base import Report
 from appliance.engines.docker.api import Api, Refused
 from appliance.engines.docker.hand import Hand, remove
 from appliance.engines.docker.labels import of_instance
-from appliance.engines.docker.lock import acquire
+from appliance.engines.docker.lock import acquire, sweep
 from appliance.engines.docker.prune import remove_volumes
 
 
@@ -21,6 +21,8 @@ def down(api: Api, instance: str, report: Report, *, volumes: bool, break_lock: 
     containers = api.get("/containers/json", all=True, filters=of_instance(instance, "service"))
     lock = _lock(api, instance, containers, report, break_lock=break_lock)
     try:
+        if lock is not None:
+            sweep(api, instance, lock)
         if containers:
             report.start("down", f"stopping {len(containers)} services of {instance}")
             _stop_all(api, containers)

@@ -9,7 +9,7 @@ from typing import Any
 from appliance.engines.base import Report
 from appliance.engines.docker.api import Api, Refused, seconds_of
 from appliance.engines.docker.hand import Hand, body, remove
-from appliance.engines.docker.labels import WHEN, WHO, WHY, config_volume, labels, writer
+from appliance.engines.docker.labels import WHEN, WHO, WHY, config_volume, labels, of_instance, writer
 from appliance.errors import ApplianceError, Locked, Unavailable
 
 #: seconds after which a writer that was made and never started belongs to a controller that died in between
@@ -42,6 +42,14 @@ def acquire(
                 raise
         _make_way(api, instance, report, break_lock=break_lock)
     raise Locked(f"the lock of {instance} was taken again and again by others", hint="run it again")
+
+
+def sweep(api: Api, instance: str, hand: Hand) -> None:
+    """Removes what controllers that were killed left of their own: trials whose daemon goes on, further hands. Needs the lock."""
+    for kind in ("trial", "writer"):
+        for container in api.get("/containers/json", all=True, filters=of_instance(instance, kind)):
+            if container["Id"] != hand.container:
+                remove(api, container["Id"])
 
 
 def _make_way(api: Api, instance: str, report: Report, *, break_lock: bool) -> None:

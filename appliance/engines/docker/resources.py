@@ -70,8 +70,9 @@ class MakeVolumes:
         """Makes them with the labels of the service that uses them first."""
         for name in self.missing:
             marks = labels(self.site.instance, self.owners.get(name, ""), self.site.ring)
-            self.site.api.post("/volumes/create", {"Name": name, "Labels": marks})
-            if name not in self.state:
+            made = self.site.api.post("/volumes/create", {"Name": name, "Labels": marks})
+            # the engine answers with one that was there before, without a word: its labels are others
+            if name not in self.state and made.get("Labels") == marks:
                 self.site.made_volumes.append(name)
 
 
