@@ -105,7 +105,7 @@ def _tls(ground: Ground, reader: Reader) -> Findings:
         if path is None:
             if ground.whole("tls", name):
                 message = f"the mode files needs a {name}"
-                yield ground.problem("missing-field", ("tls",), message, f"{name}: the path of a PEM file, relative to the spec")
+                yield ground.problem("tls-files", ("tls",), message, f"{name}: the path of a PEM file, relative to the spec")
             continue
         yield from _pem(ground, reader, name, path, begin)
 

@@ -32,7 +32,7 @@ _OPTION_KINDS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A type taken apart: a ``kind`` of text, ``choices``, a ``model``, a list of ``item``, or a map from ``keys`` to ``values``."""
+    """A type taken apart: a ``kind`` of text, ``choices``, a ``model``, a list of ``item``, or a map ``keys`` → ``values``."""
 
     kind: Kind | None = None
     choices: tuple[Any, ...] = ()

@@ -143,7 +143,7 @@ def _choice(option: Option, value: object, reader: Reader) -> Any:
             return _folder(word, reader)
         except Fault as why:
             words = f"{word[:60]!r} is none of {', '.join(option.choices)}, and as a folder: {why.message}"
-            raise Fault(words, kind="unknown-choice", hint=near(word, option.choices)) from None
+            raise Fault(words, kind="unreadable-file", hint=near(word, option.choices)) from None
     raise Fault(f"{word[:60]!r} is none of {', '.join(option.choices)}", kind="unknown-choice", hint=near(word, option.choices))
 
 

@@ -199,4 +199,4 @@ def _may_be_secret(path: Path, word: str) -> bool:
 
 def _may_include(path: Path) -> bool:
     """Maps and lists at the top of the spec, and aliases' members. (``include`` of an SPF record is a field of its own.)"""
-    return len(path) <= 1 or path[0] == "aliases"
+    return len(path) <= 1 or path[0] == "aliases" or (len(path) == 2 and isinstance(path[1], int))

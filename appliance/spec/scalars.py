@@ -39,13 +39,17 @@ def scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
 
 
 def _whole(raw: str) -> int:
+    if len(raw) > 30 or not re.fullmatch(r"[-+0-9xXbB_a-fA-F:]+", raw):
+        raise Guess("this is no number", "remove the tag, or write a number")
     if _PLAIN_INT.fullmatch(raw):
         return int(raw)
     if ":" in raw:
         raise Guess(f"YAML reads {raw} as a number in base 60", f'put it in quotes: "{raw}"')
     if raw.lower().lstrip("+-").startswith(("0x", "0b")) or "_" in raw:
         raise Guess(f"YAML reads {raw} as a number", f'write it in decimal, or in quotes: "{raw}"')
-    decimal = raw.lstrip("0") or "0"
+    if not re.fullmatch(r"[-+]?0[0-7]+", raw):
+        raise Guess("this is no number", "remove the tag, or write a number")
+    decimal = raw.lstrip("+-0") or "0"
     raise Guess(f"YAML reads {raw} as octal, {int(raw, 8)} in decimal", f'write {decimal}, or "{raw}" in quotes')
 
 

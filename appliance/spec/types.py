@@ -182,13 +182,15 @@ Duration = Annotated[
     _in_text(duration_text, duration),
     Kind("duration", "time with a unit", "14 days", r"^\s*[0-9]+\s*(s|min|h|d|sec|(second|minute|hour|day|week)s?)\s*$"),
 ]
-Domain = Annotated[str, BeforeValidator(domain), Kind("domain", "domain name", "example.org", r"^\S+\.\S+$")]
+Domain = Annotated[str, BeforeValidator(domain), Kind("domain", "domain name", "example.org", r"^[^@\s/_*:]+\.[^@\s/_*:]+$")]
 RecordName = Annotated[str, BeforeValidator(record_name), Kind("name", "name in DNS", "_spf.example.net", r"^\S+\.\S+$")]
 Address = Annotated[
     str, BeforeValidator(address), Kind("address", "mail address", "alice@example.org", r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 ]
 PasswordHash = Annotated[
-    str, BeforeValidator(password_hash), Kind("password", "password hash", "{ARGON2ID}$argon2id$…", r"^\{[A-Za-z0-9.-]+\}\S+$")
+    str,
+    BeforeValidator(password_hash),
+    Kind("password", "password hash", "{ARGON2ID}$argon2id$…", rf"^\{{({'|'.join(SCHEMES)})(\.[A-Za-z0-9]+)?\}}\S+$"),
 ]
 Ip = Annotated[str, BeforeValidator(ip), Kind("ip", "IP address", "203.0.113.7", r"^[0-9A-Fa-f:.\[\]]+$")]
 PortNumber = Annotated[int, BeforeValidator(port), Kind("port", "port number", "2525")]
