@@ -50,7 +50,7 @@ test-slow: ## the slow tests
 check: ## unit tests and linters, without an engine
 	$(PREFLIGHT) venv
 	@$(MAKE) -s $(VENV)/.dev
-	$(IN_VENV) pytest -m 'not docker and not slow and not root'
+	$(IN_VENV) pytest -n auto --dist loadfile -m 'not docker and not slow and not root'
 
 golden: ## the golden files rewritten, and what changed in them
 	$(PREFLIGHT) venv
