@@ -20,7 +20,7 @@ OPENDKIM = 906
 
 @dataclass(frozen=True)
 class Signer:
-    """One domain's key. ``names``: the domain in every spelling that a From field may have; ``path``: the key in the container."""
+    """One domain's key. ``names``: the domain in every spelling that From may have; ``path``: the key in the container."""
 
     domain: str
     names: tuple[str, ...]

@@ -20,7 +20,7 @@ def settings(text: str) -> Settings:
     """Parses the file. Raises ValueError for what is missing, unknown or of another type."""
     raw = tomllib.loads(text)
     known = {"recipients_per_hour": int, "delimiter": str, "probe": str, "domains": list}
-    for name in raw.keys() | known.keys():
+    for name in sorted(raw.keys() | known.keys()):
         if name not in known:
             raise ValueError(f"{name} is not a setting of this filter")
         if name not in raw or type(raw[name]) is not known[name]:
