@@ -61,7 +61,7 @@ def test_changes_by_hand_are_seen_and_undone(room: Room, engine: docker.DockerCl
     assert seen(room).runtime == replace(wanted.service("store").runtime, memory=128 << 20)
     assert room.actions(wanted) == {"store": "replace"}
     room.up(wanted)
-    engine.containers.get(f"{room.instance}-store").update(restart_policy={"Name": "no", "MaximumRetryCount": 0})
+    room.engine.api.post(f"/containers/{room.instance}-store/update", {"RestartPolicy": {"Name": "no"}})
     engine.networks.get("bridge").connect(f"{room.instance}-store")
     assert seen(room).runtime.deviations == ("restart policy no", "also in the network bridge")
     room.up(wanted)
