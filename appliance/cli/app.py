@@ -163,7 +163,10 @@ class App:
     @cached_property
     def _engine(self) -> Engine:
         from appliance.engines.docker.engine import connect
+        from appliance.errors import UsageError
 
+        if self.inventory is not None:
+            raise UsageError("fleets (-i) are not there yet", hint="leave -i out: DOCKER_HOST names one host")
         return connect()
 
     def observe(self, *, manifests: bool = True) -> Observed:

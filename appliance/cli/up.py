@@ -89,9 +89,7 @@ def prepare(app: App, planned: Planned, allow_remove: tuple[str, ...] = (), adop
     if images:
         build_images(app, images)
     if keys:
-        report.start("keys", f"making {len(keys)} keys")
         app.ring().create(app.spec(), report)
-        report.done("keys")
     return planning.make(app, allow_remove=allow_remove, adopt=adopt) if keys or images else planned
 
 

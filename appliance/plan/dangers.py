@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 
 from appliance.observed import Observed
-from appliance.plan.words import human_size
-from appliance.render.bundle import Bundle
+from appliance.plan.words import human_size, some
+from appliance.render.bundle import NEW_AT_UP, Bundle
 
 #: seconds between the controller's clock and the engine's from which signatures and logs mislead
 CLOCK_SKEW = 5.0
@@ -49,6 +49,20 @@ def _ring(bundle: Bundle, observed: Observed, adopt: bool, missing_keys: tuple[s
             f"{bundle.instance} belongs to the key ring {observed.ring_id}, and the ring here is {bundle.ring_id}:"
             " another folder deploys an instance of the same name; choose another name, or say --adopt"
         )
+    lost = sorted(_carried(observed) & set(missing_keys)) if bundle.ring_id else []
+    if lost:
+        yield (
+            f"{len(lost)} key{'s' if len(lost) > 1 else ''} that {bundle.instance} runs with {'are' if len(lost) > 1 else 'is'}"
+            f" not in the ring any more ({some(lost)}): a new one would not match what is published;"
+            " `appliance keys pull` brings it back from the running instance"
+        )
+
+
+def _carried(observed: Observed) -> set[str]:
+    """Private keys that the running services have. Certificates are left out: those are missing when they are due."""
+    manifests = [s.manifest for s in observed.services.values() if s.manifest]
+    refs = {mark.ref for m in manifests for mark in m.files.values() if mark.ref and mark.digest != NEW_AT_UP}
+    return {ref for ref in refs if not ref.endswith(("cert.pem", "ca.pem"))}
 
 
 def _meet(one: str, other: str) -> bool:

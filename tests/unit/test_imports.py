@@ -28,7 +28,7 @@ ALLOWED = {
     "plan": {"errors", "observed", "render"},
     "images": {"errors", "resources", "engines", "preflight"},
     "engines": {"errors", "observed", "plan", "render", "images", "catalog"},
-    "verify": {"errors", "engines", "keys", "people", "render", "spec", "dns", "catalog", "resources"},
+    "verify": {"errors", "engines", "keys", "people", "render", "spec", "dns", "catalog", "resources", "topology"},
 }
 #: rooms that open no socket, read no clock and no disk: what they may not even import
 PURE = {

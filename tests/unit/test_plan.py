@@ -40,6 +40,10 @@ FILES = (file("main.cf"), file("start.cf", on_change="restart"), file("table", o
 SERVICE = ServiceBundle("x", "x", RUNTIME, FILES, reload=("x", "reload"))
 
 
+def keyed(fingerprint: str | None) -> ServiceBundle:
+    return replace(SERVICE, files=(SecretFile("key.pem", "dkim/a.pem", fingerprint, 0o400, (0, 0), "reload", "role.yml"),))
+
+
 def bundle(*services: ServiceBundle, ring: str | None = "ring1") -> Bundle:
     volumes = (VolumeBundle("t-x-config", False), VolumeBundle("t-mail", True, "mail"))
     return Bundle("t", NetworkBundle("t", "198.18.7.0/24", "198.18.7.1", "198.18.7.128/25"), volumes, services, ring)
@@ -162,6 +166,8 @@ def test_a_role_that_went_is_removed_and_its_data_stays() -> None:
         (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(), "belongs to the key ring ring1"),
         (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(adopt=True), ""),
         (bundle(SERVICE, ring=None), observed(found(SERVICE)), Wishes(missing_keys=("a", "b")), "2 keys are not here"),
+        (bundle(keyed(None)), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/a.pem",)), "`appliance keys pull`"),
+        (bundle(keyed("aaaa")), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/b.pem",)), ""),
         (
             bundle(SERVICE),
             observed(ports=(PortHolder("127.0.0.1", 25, "the container other-postfix"),)),
@@ -232,9 +238,6 @@ def test_whether_somebody_only_goes(before: int, after: int, removes: bool) -> N
 
 
 def test_a_rotated_key_shows_as_another_key() -> None:
-    def service(fingerprint: str) -> ServiceBundle:
-        return replace(SERVICE, files=(SecretFile("key.pem", "tls/key.pem", fingerprint, 0o400, (0, 0), "reload", "role.yml"),))
-
-    change = plan(bundle(service("bbbb")), observed(found(service("aaaa")))).changes[0]
+    change = plan(bundle(keyed("bbbb")), observed(found(keyed("aaaa")))).changes[0]
     assert change.action == "reload"
     assert diff(change, {"key.pem": b""}) == ["x/key.pem: another key (bbbb)"]
