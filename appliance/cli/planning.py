@@ -61,6 +61,7 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
 
 def _notes(app: App) -> list[str]:
     notes = [f"{p.at}: {p.message}" for p in app.loaded().warnings]
+    notes += app.ring().warnings(app.spec())
     outside = app.people().outside
     if outside:
         notes.append(

@@ -28,7 +28,7 @@ RUNTIME = Runtime(
     hostname="mail.example.org",
     memory=256 * 2**20,
     mounts=(Mount("t-x-config", "/config", True),),
-    ports=(Port("smtp", "0.0.0.0", 25, 25),),  # noqa: S104
+    ports=(Port("smtp", "0.0.0.0", 25, 25),),
 )
 
 
