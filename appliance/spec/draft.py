@@ -12,7 +12,7 @@ from appliance.spec.hops import PRIVATE, instance_name
 from appliance.spec.names import Fault, u_label
 
 #: below this the signatures of ClamAV (1.2 GB) do not fit beside the rest
-SCANNER_MEMORY = 2 * 2**30
+SCANNER_MEMORY = 2 * 10**9
 _HEAD = """\
 # yaml-language-server: $schema=./{schema}
 #
@@ -102,8 +102,8 @@ def _roles(memory: int) -> str:
     if memory and memory < SCANNER_MEMORY:
         return (
             "roles:\n"
-            f"  # This machine has {memory / 2**30:.1f} GiB of memory, and ClamAV's signatures take more than 1 GiB:\n"
-            "  # mail is not scanned. With 2 GiB or more, remove this line.\n"
+            f"  # This machine has {memory / 10**9:.1f} GB of memory, and ClamAV's signatures take more than 1 GiB:\n"
+            "  # mail is not scanned. With 2 GB or more, remove this line.\n"
             "  clamav: off\n"
         )
     return (

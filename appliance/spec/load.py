@@ -92,13 +92,11 @@ def _rows(tree: Tree, mailboxes: dict[str, Mailbox]) -> Iterator[Problem]:
     section = (tree.children or {}).get("mailboxes")
     if section is None:
         return
-    first = {str(name): child.at_key() for name, child in (section.children or {}).items()}
-    for source in section.rows:
-        found = list(read_rows(source, mailboxes, first))
+    inline = section.children or {}
+    for number, source in enumerate(section.rows):
+        found = list(read_rows(source, mailboxes, inline, section.rows[:number]))
         section.incomplete |= bool(found)
         yield from found
-        if len(section.rows) > 1:
-            first |= {name: At(source.file, 1, 1) for name in mailboxes if name not in first}
 
 
 class DiskReader:
@@ -108,7 +106,10 @@ class DiskReader:
         self._folder = folder
 
     def _path(self, path: str) -> DiskPath:
-        return self._folder / DiskPath(path).expanduser()
+        try:
+            return self._folder / DiskPath(path).expanduser()
+        except RuntimeError:  # ~somebody who does not exist
+            raise FileNotFoundError(path) from None
 
     def file(self, path: str) -> bytes:
         """The bytes of a file. Raises OSError."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from appliance.errors import At, Problem
@@ -14,6 +14,7 @@ from appliance.spec.model import Mailbox
 from appliance.spec.names import Fault, address
 from appliance.spec.passwords import password_hash
 from appliance.spec.source import Source, path_text
+from appliance.spec.tree import Tree
 from appliance.spec.types import size_text
 
 COLUMNS = ("address", "password", "quota", "enabled")
@@ -21,8 +22,10 @@ _HEADER = "address,password,quota"
 _FIELDS = {"password", "quota", "enabled"}
 
 
-def read_rows(source: Source, into: dict[str, Mailbox], first: Mapping[str, At]) -> Iterator[Problem]:
-    """Adds the file's mailboxes to ``into``; yields what is wrong. ``first``: where addresses stand that were read before."""
+def read_rows(
+    source: Source, into: dict[str, Mailbox], inline: Mapping[str | int, Tree], earlier: Sequence[Source] = ()
+) -> Iterator[Problem]:
+    """Adds the file's mailboxes to ``into``; yields what is wrong. ``inline``, ``earlier``: where others were read before."""
     lines = source.text.split("\n")
     header = _header(source, lines)
     if isinstance(header, Problem):
@@ -39,7 +42,9 @@ def read_rows(source: Source, into: dict[str, Mailbox], first: Mapping[str, At])
                 continue
             fault = _take(row, order, into) if len(row) == width else _width(row, width)
             if fault:
-                yield _located(source, start + reader.line_num - 1, fault, first, columns)
+                line = start + reader.line_num - 1
+                where = _before(fault[1].message, source, line, inline, earlier) if fault[1].kind == "duplicate-key" else None
+                yield _located(source, line, fault, columns, where)
     except csv.Error as why:
         line = min(start + reader.line_num - 1, len(source.lines) - 1)
         source.hide(line, source.lines[line].find(",") + 1, line, len(source.lines[line]))
@@ -115,7 +120,7 @@ def _header(source: Source, lines: list[str]) -> tuple[int, list[str]] | Problem
     )
 
 
-def _located(source: Source, line: int, fault: tuple[str, Fault], first: Mapping[str, At], columns: list[str]) -> Problem:
+def _located(source: Source, line: int, fault: tuple[str, Fault], columns: list[str], there: At | None) -> Problem:
     """The problem with its place: the column of the field within the raw line, the password masked."""
     name, why = fault
     raw = source.lines[line].rstrip("\r") if line < len(source.lines) else ""
@@ -124,7 +129,6 @@ def _located(source: Source, line: int, fault: tuple[str, Fault], first: Mapping
     begin, end = spans[min(columns.index(name), len(spans) - 1)]
     at = source.at(line, begin, end - begin)
     if why.kind == "duplicate-key":
-        there = first.get(why.message) or _earlier(source, why.message, line)
         where = f" in {there.file}, line {there.line}" if there else ""
         return Problem("duplicate-key", f"{path_text(('mailboxes', why.message))} stands{where} already", at)
     return Problem(why.kind, f"{name}: {why.message}", at, why.hint)
@@ -152,9 +156,11 @@ def _spans(raw: str) -> Iterator[tuple[int, int]]:
     yield begin, len(raw)
 
 
-def _earlier(source: Source, name: str, before: int) -> At | None:
-    """Where an address stands in the lines above."""
-    return find_row(source, name, before)
+def _before(name: str, source: Source, line: int, inline: Mapping[str | int, Tree], earlier: Sequence[Source]) -> At | None:
+    """Where a mailbox that stands here twice stands first: in the spec, in a file before this one, or in the lines above."""
+    if name in inline:
+        return inline[name].at_key()
+    return next((at for other in earlier if (at := find_row(other, name))), None) or find_row(source, name, line)
 
 
 def find_row(source: Source, name: str, before: int | None = None) -> At | None:

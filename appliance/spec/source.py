@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cached_property
 
 from appliance.errors import At
@@ -20,7 +21,7 @@ class Source:
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self.text = file, text
-        self.masks: list[tuple[int, int, int, int]] = []  # (line, column, end line, end column) of what is never shown
+        self._masks: dict[int, list[tuple[int, int]]] = {}  # line → (begin, end) of what is never shown
 
     @cached_property
     def lines(self) -> list[str]:
@@ -29,7 +30,9 @@ class Source:
 
     def hide(self, line: int, column: int, end_line: int, end_column: int) -> None:
         """Marks a span that is never shown."""
-        self.masks.append((line, column, end_line, end_column))
+        for number in range(line, end_line + 1):
+            span = (column if number == line else 0, end_column if number == end_line else sys.maxsize)
+            self._masks.setdefault(number, []).append(span)
 
     def at(self, line: int, column: int, length: int = 1) -> At:
         """The place as it is reported."""
@@ -42,11 +45,9 @@ class Source:
             return ""
         text = _HASH.sub(lambda m: "*" * len(m[0]), self.lines[line])
         text = _PASSWORD.sub(lambda m: m[0][: m.start("word") - m.start()] + "*" * len(m["word"]), text)
-        for first, column, last, end in self.masks:
-            if first <= line <= last:
-                start = column if line == first else 0
-                stop = min(end if line == last else len(text), len(text))
-                text = text[:start] + "*" * max(0, stop - start) + text[stop:]
+        for start, end in self._masks.get(line, ()):
+            stop = min(end, len(text))
+            text = text[:start] + "*" * max(0, stop - start) + text[stop:]
         return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
     def offset(self, position: int) -> tuple[int, int]:

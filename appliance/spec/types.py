@@ -146,11 +146,13 @@ def one_or_many(value: object) -> object:
 
 def unique(values: Iterable[Any]) -> tuple[Any, ...]:
     """A tuple whose entries are all different."""
-    seen = tuple(values)
-    twice = next((v for i, v in enumerate(seen) if v in seen[:i]), None)
-    if twice is not None:
-        raise Fault(f"{twice} stands here twice", kind="duplicate")
-    return seen
+    given = tuple(values)
+    seen: set[Any] = set()
+    for value in given:
+        if value in seen:
+            raise Fault(f"{value} stands here twice", kind="duplicate")
+        seen.add(value)
+    return given
 
 
 def _in_text(strict: Callable[[object], int], lax: Callable[[object], int]) -> BeforeValidator:

@@ -179,9 +179,8 @@ def test_what_a_change_does_is_found_by_doing_it() -> None:
     assert {"postfix", "clamd"} <= set(size.files) | set(size.anew)
 
 
-@pytest.mark.parametrize(
-    "path", [p for p, d in FIELDS.items() if (not d.section or p == "relay_host") and p not in ("roles", "version")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CHANGEABLE)
 def test_every_field_can_be_changed(path: str) -> None:
     """Each has another value that the example can be rendered with, or says why not."""
     found = effect(FIELDS[path], ROLES)
