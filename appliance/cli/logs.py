@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import click
@@ -47,7 +48,8 @@ def moment(text: str, now: float) -> int:
     except ValueError:
         pass
     try:
-        return int(now - duration(text))
+        # 10m is what everybody types after `journalctl` and `docker logs`
+        return int(now - duration(re.sub(r"(?<=\d)m$", " min", text)))
     except ValueError:
         raise UsageError(
             f"--since {text} is neither a duration nor a time", hint="--since 10m, --since 2026-07-01T12:00"

@@ -117,8 +117,9 @@ class Room:
 
     def bundle(self, *services: ServiceBundle, ring: str = "ring-1") -> Bundle:
         """The instance with these services."""
-        config = (VolumeBundle(f"{self.instance}-{s.name}-config", False) for s in services)
-        volumes = (*config, VolumeBundle(f"{self.instance}-data", True, "data"))
+        data = f"{self.instance}-data"
+        names = sorted({m.volume for s in services for m in s.runtime.mounts} | {data})
+        volumes = tuple(VolumeBundle(name, state=name == data, holds="data" if name == data else "") for name in names)
         return Bundle(self.instance, self.network, volumes, services, ring)
 
     def observe(self) -> Observed:
