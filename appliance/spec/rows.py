@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -109,7 +110,7 @@ def _header(source: Source, lines: list[str]) -> tuple[int, list[str]] | Problem
     words = [w.strip().strip('"').lower() for w in lines[number].split(",")]
     if "address" in words and set(words) <= set(COLUMNS) and len(set(words)) == len(words):
         return number + 1, words
-    if "@" in lines[number]:
+    if "@" in lines[number] or not re.fullmatch(r"[a-z_ ,;\t\"-]{1,80}", lines[number].strip().lower()):
         source.hide(number, 0, number, len(lines[number]))
         return Problem("csv", "the first line names the columns", source.at(number, 0), f"write {_HEADER} above it")
     if ";" in lines[number] or "\t" in lines[number]:

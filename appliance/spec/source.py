@@ -13,6 +13,8 @@ _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 #: hashes, and what stands behind a word that smells of a password: never printed, wherever they stand
 _WORD = r"(?:[^\s\"',}\]]|,(?=[tp]=\d))+"  # the commas are those of Argon2's parameters
 _HASH = re.compile(rf"\{{[A-Za-z0-9.-]+\}}{_WORD}|\$(?:argon2id?|2[abxy]|[156])\${_WORD}")
+#: the base64 inside of one that is damaged
+_RUN = re.compile(r"(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])[A-Za-z0-9+/]{20,}")
 _PASSWORD = re.compile(r"(?i)(?<=pass)(?:[a-z_-]*[\"']?\s*[:=]\s*)(?P<word>[^\s{},][^,}\n]*)")
 
 
@@ -44,6 +46,7 @@ class Source:
         if not 0 <= line < len(self.lines):
             return ""
         text = _HASH.sub(lambda m: "*" * len(m[0]), self.lines[line])
+        text = _RUN.sub(lambda m: "*" * len(m[0]), text)
         text = _PASSWORD.sub(lambda m: m[0][: m.start("word") - m.start()] + "*" * len(m["word"]), text)
         for start, end in self._masks.get(line, ()):
             stop = min(end, len(text))
