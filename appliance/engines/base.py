@@ -51,7 +51,7 @@ class Engine(Protocol):
         """The same with the manifests of those services that are not on the ``wanted`` live digest (service → digest)."""
 
     def read(self, instance: str, service: str, live: str) -> Mapping[str, bytes]:
-        """The files of a generation by path, secrets left out (they read b"")."""
+        """The files of a generation by path; those whose bytes come from the key ring read b""."""
 
     def history(self, instance: str) -> tuple[Manifest, ...]:
         """All manifests of all generations kept, newest first."""

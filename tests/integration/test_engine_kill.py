@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import docker
 import pytest
@@ -209,3 +212,43 @@ def test_going_back_to_the_old_spec_after_a_kill_repairs_the_live_files(room: Ro
     room.up(old)
     assert room.works_on("first") == ("one", "ALICE")
     assert room.plan(old).empty
+
+
+def test_interrupted_while_new_files_are_tried(room: Room) -> None:
+    before = room.bundle(room.service("first"))
+    room.up(before)
+    slow = room.service("first", "two")
+    slow = replace(slow, validate=replace(slow.validate, commands=(("sleep", "40"),), timeout=60))
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    begin = time.monotonic()
+    with pytest.raises(ApplianceError, match="interrupted") as caught:
+        room.up(room.bundle(slow))
+    assert caught.value.code == Exit.INTERRUPTED
+    assert time.monotonic() - begin < 20
+    assert room.plan(before).empty
+    assert room.containers() == [f"{room.instance}-first"]
+
+
+def test_what_was_cut_off_stays_known_when_the_next_apply_fails_too(room: Room) -> None:
+    """The daemon still runs on the old files, whatever was tried since: `unsettled` keeps naming them."""
+    old = room.bundle(room.service("first"))
+    room.up(old)
+    new = room.bundle(room.service("first", "two"))
+    killed(room, new, texts_of_steps(room, new).index("first: the reload"))
+    was = room.observe().services["first"]
+    assert (was.loaded, was.unsettled) == (None, old.service("first").live)
+
+    class Failing(Runner):
+        def run(self, steps: Sequence[Step]) -> None:
+            def refuse() -> None:
+                raise ApplianceError("the test says no")
+
+            super().run([*steps, Step("test", "failing", refuse)])
+
+    with pytest.raises(ApplianceError, match="the test says no"):
+        room.up(room.bundle(room.service("first", "three")), runner=Failing)
+    now = room.observe().services["first"]
+    assert (now.current, now.loaded, now.unsettled) == (was.current, None, was.unsettled)
+    assert room.actions(new) == {"first": "reload"}
+    room.up(new)
+    assert room.works_on("first")[0] == "two"

@@ -50,7 +50,9 @@ class Files:
 
     # -- back --------------------------------------------------------------------------------------------------------
     def live_back(self) -> None:
-        """Live files as the old generation has them."""
+        """Live files as the old generation has them; where its manifest cannot be read, as they are: better new than none."""
+        if self.seen and self.seen.current and self.seen.manifest is None:
+            return
         built = {p for p, m in self.old.items() if m.build}
         fresh = [p for p in self.new if p not in self.old]
         old = self.seen.current if self.seen else None
@@ -72,6 +74,8 @@ class Files:
         """``loaded`` as it was."""
         if self.seen and self.seen.loaded:
             self._point("loaded", self.seen.loaded, "; rm -f unsettled")
+        elif self.seen and self.seen.unsettled:
+            self._point("unsettled", self.seen.unsettled, "; rm -f loaded")
         elif not self.seen:
             self._run("rm -f unsettled loaded", "marking")
 

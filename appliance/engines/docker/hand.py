@@ -104,7 +104,7 @@ class Hand:
 
     def _lost(self) -> HandLost:
         return HandLost(
-            f"the container {self.name} was ended by somebody else, and with it this apply",
+            f"the container {self.name} was ended by somebody else, or with the engine, and with it this apply",
             hint="`appliance plan` shows what is left to do",
         )
 

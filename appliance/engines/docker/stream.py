@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ from typing import Any
 
 import requests
 
+from appliance.errors import Unavailable
+
 STDOUT, STDERR = 1, 2
+#: what a socket that does not block says when it would
+NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Stream:
@@ -32,7 +37,10 @@ class Stream:
         reader: Any = answer.raw._fp.fp  # type: ignore[union-attr]
         sock: socket.socket = reader.raw._sock
         sock.setblocking(False)
-        ahead = len(reader.peek(1))  # what is buffered; an empty buffer tries one read that does not block
+        try:
+            ahead = len(reader.peek(1))  # what is buffered; an empty buffer tries one read that does not block
+        except ssl.SSLWantReadError:
+            ahead = 0
         return cls(sock, reader.read(ahead) if ahead else b"", answer)
 
     def send(self, data: bytes, deadline: float) -> None:
@@ -48,11 +56,15 @@ class Stream:
         """Sends what the connection takes at once; 0 when it is full."""
         try:
             return self._sock.send(view[: 1 << 16])
-        except (BlockingIOError, InterruptedError):
+        except NOT_NOW:
             return 0
 
     def end_input(self) -> None:
-        """Tells the program that its standard input is at its end."""
+        """Tells the program that its stdin is at its end. Raises Unavailable over TLS, which cannot be closed by half."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            raise Unavailable(
+                "a command that reads its stdin cannot run over tcp with TLS", hint="use DOCKER_HOST=ssh://user@host"
+            )
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
@@ -90,7 +102,7 @@ class Stream:
         """Whether the other side has closed, as far as can be seen now without waiting."""
         try:
             data = self._sock.recv(1 << 16)
-        except (BlockingIOError, InterruptedError):
+        except NOT_NOW:
             return False
         except OSError:
             return True
@@ -125,7 +137,7 @@ class Stream:
         while True:
             try:
                 data = self._sock.recv(1 << 16)
-            except (BlockingIOError, InterruptedError):
+            except NOT_NOW:
                 self._wait(select.POLLIN, deadline)
                 continue
             except ConnectionResetError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from appliance.engines.docker import archive, talk
@@ -39,9 +39,23 @@ class Trials:
     def do(self) -> None:
         """Raises ApplianceError with the daemons' words, of all services whose files are refused."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            problems = [p for p in pool.map(self._one, self.wanted) if p]
+            running = [pool.submit(self._one, service) for service in self.wanted]
+            try:
+                while not all(r.done() for r in running):
+                    self.site.sleep(0.05)
+            except ApplianceError:
+                self._cut_off(running)
+                raise
+        problems = [r.result() for r in running if r.result()]
         if problems:
             raise ApplianceError("\n".join(problems), hint="nothing was disturbed; the running services keep their files")
+
+    def _cut_off(self, running: list[Future[str]]) -> None:
+        """Somebody asked to end: without their containers the trials end at once."""
+        for future in running:
+            future.cancel()
+        for service in self.wanted:
+            remove(self.site.api, name_of(self.site, service))
 
     def _needed(self, change: Change) -> bool:
         if change.bundle is None or not (change.bundle.validate.commands or change.bundle.validate.trial):
@@ -55,6 +69,11 @@ class Trials:
         except ApplianceError as why:
             return why.message
         return ""
+
+
+def name_of(site: Site, service: ServiceBundle) -> str:
+    """The name of a service's trial container."""
+    return f"{site.instance}-{service.name}-trial"
 
 
 class Trial:
