@@ -59,6 +59,7 @@ def load_role(path: Path) -> Role:
         services=services,
         options=tuple(_option(name, top.sub(f"options.{name}", value)) for name, value in top.mapping("options").items()),
         enabled=top.boolean("enabled", True),
+        without=top.text("without", ""),
         state=top.mapping("state"),
         dns=top.texts("dns"),
         hooks=_hooks(path),

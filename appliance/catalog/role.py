@@ -119,6 +119,7 @@ class Role:
     services: tuple[ServiceDef, ...]
     options: tuple[Option, ...] = ()
     enabled: bool = True  # without a word in the spec
+    without: str = ""  # what is lost when it is off, as a sentence; the plan says it
     state: Mapping[str, str] = field(default_factory=dict)  # volume → what it holds, in words
     dns: tuple[str, ...] = ()  # names of the record sets in dns/wanted.py that it needs
     hooks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # from filters.py

@@ -62,6 +62,11 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
 def _notes(app: App) -> list[str]:
     notes = [f"{p.at}: {p.message}" for p in app.loaded().warnings]
     notes += app.ring().warnings(app.spec())
+    notes += [
+        f"roles.{r.name} is off: {r.without}"
+        for r in app.catalog().values()
+        if r.without and not app.spec().roles[r.name].enabled
+    ]
     outside = app.people().outside
     if outside:
         notes.append(
