@@ -15,9 +15,9 @@ MIB = 2**20
 
 #: what clamd takes for a signature database (its manual calls them by these endings)
 DATABASES = (
-    "cvd", "cld", "cud", "cdb", "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "ndb", "ndu", "ldb", "ldu", "idb", "fp", "sfp",
-    "ign", "ign2", "pdb", "gdb", "wdb", "ftm", "cfg", "db", "info", "yar", "yara", "pwdb", "crb", "imp", "ioc",
-)  # fmt: skip
+    *("cvd", "cld", "cud", "cdb", "hdb", "hsb", "hdu", "hsu", "mdb", "msb", "mdu", "msu", "ndb", "ndu", "ldb", "ldu", "idb"),
+    *("fp", "sfp", "ign", "ign2", "pdb", "gdb", "wdb", "ftm", "cfg", "db", "info", "yar", "yara", "pwdb", "crb", "imp", "ioc"),
+)
 #: those that only say what is no virus
 EXCEPTIONS = ("fp", "sfp", "ign", "ign2", "wdb", "cfg", "info", "pwdb", "ftm")
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from appliance.errors import ApplianceError
 from appliance.spec.types import size, u_label
 from appliance.topology import View
 
@@ -21,7 +20,7 @@ HASH_STEPS = (20 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB, 4096 * MIB)
 WORKER_BASE = 160 * MIB
 #: master, config, stats, auth, logins, LMTP and their buffers, measured with room
 BASE = 256 * MIB
-#: one IMAP or POP3 session that is awake
+#: one session that is awake
 SESSION = MIB
 
 
@@ -36,12 +35,11 @@ class Account:
 
     @property
     def fields(self) -> str:
-        """Extra fields: quota, and the mailbox that another spelling stands for (both look-ups must say it: passdb for logins,
-        userdb for LMTP). ``%`` begins a variable in these fields."""
+        """Extra fields: quota, and the mailbox that another spelling stands for. Both look-ups must say it: passdb for logins,
+        userdb for LMTP."""
         parts = [f"userdb_quota_storage_size={self.quota}B"]
         if self.name != self.mailbox:
-            mailbox = self.mailbox.replace("%", "%%")
-            parts += [f"user={mailbox}", f"userdb_user={mailbox}"]
+            parts += [f"user={self.mailbox}", f"userdb_user={self.mailbox}"]
         return " ".join(parts)
 
 
@@ -67,23 +65,16 @@ def step(view: View) -> int:
 def memory(view: View) -> int:
     """The container's limit in bytes: every worker at its dearest hash, and every session."""
     sessions = int(view.options["sessions"])
-    return BASE + WORKERS * step(view) + 2 * sessions * SESSION
-
-
-def _refuse_unfit(address: str) -> None:
-    """A passwd-file cannot hold some legal addresses, and a slash would put one mailbox's folder into another's."""
-    if "/" in address or address.startswith("#"):
-        raise ApplianceError(
-            f"the mailbox {address} cannot be stored: its name {'has a slash' if '/' in address else 'begins with #'}",
-            hint="give the mailbox another name, and make this address an alias of it",
-        )
+    return BASE + WORKERS * step(view) + sessions * SESSION
 
 
 def accounts(view: View) -> Iterator[Account]:
-    """Every mailbox of the spec under every spelling, those without a login included (their ``password`` is empty)."""
+    """Every mailbox of the spec under every spelling, those without a login included (their ``password`` is empty).
+
+    The doorway lets no address in that a passwd-file cannot hold (``:``, ``%``, a ``#`` in front), or a folder (``/``).
+    """
     default = size(view.options["default_quota"])
     for address, mailbox in sorted(view.spec.mailboxes.items()):
-        _refuse_unfit(address)
         quota = default if mailbox.quota is None else mailbox.quota
         password = (mailbox.password or "") if mailbox.enabled else ""
         for name in spellings(address):

@@ -1,7 +1,8 @@
 """Makes the signed zone of the resolver's health check, and the trust anchor that belongs to it.
 
-Run once: `python roles/resolver/make_health_zone.py`. The key is thrown away, so nothing can be signed with it again; the signatures
-hold until 2090. ``ok`` validates; ``bogus`` has another's signature, so a validating resolver must refuse it (RFC 4035, 5.5).
+Run once: `python roles/resolver/make_health_zone.py`. The key is thrown away, so nothing can be signed with it again; the
+signatures hold until 2090. ``ok`` validates; ``bogus`` has another's signature, so a validating resolver must refuse it
+(RFC 4035, 5.5).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import dns.rdataset
 import dns.versioned
 import dns.zone
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from dns.dnssectypes import Algorithm
 from dns.rdatatype import RRSIG, TXT
 
 ZONE = dns.name.from_text("health.internal.")
@@ -32,7 +34,7 @@ bogus  TXT    "not signed by us"
 def main() -> None:
     """Writes templates/health.zone and templates/health.anchor beside this file."""
     key = ed25519.Ed25519PrivateKey.generate()
-    public = dns.dnssec.make_dnskey(key.public_key(), dns.dnssec.Algorithm.ED25519, flags=257)
+    public = dns.dnssec.make_dnskey(key.public_key(), Algorithm.ED25519, flags=257)
     zone = dns.zone.from_text(TEXT, ZONE, relativize=False, zone_factory=dns.versioned.Zone)
     with zone.writer() as txn:
         txn.add(ZONE, 3600, public)

@@ -1,11 +1,12 @@
 """The milter between Postfix and clamd.
 
-Postfix sends a message when it has it whole; it is passed on to clamd as it comes (INSTREAM, clamd(8)), so there is no copy of it here.
-Infected: 550. Not scanned completely, or encrypted where that is refused: 550 in other words. No verdict for whatever reason: 451.
-The milter protocol is spoken as Postfix speaks it (version 6, https://www.postfix.org/MILTER_README.html): a four-byte length,
-one letter, the payload. Of its commands only headers, body and the ends are asked for, and only the last one is answered.
+Postfix sends a message when it has it whole; it is passed on to clamd as it comes (INSTREAM, clamd(8)), so no copy of it is here.
+Infected: 550. Not scanned completely, or encrypted where that is refused: 550 in other words. No verdict, for any reason: 451.
 
-Usage: clamav-milter.py CONFIG. The file has lines ``name value`` (see ``Settings``) and is read anew for each connection.
+The milter protocol is spoken as Postfix speaks it (version 6, https://www.postfix.org/MILTER_README.html): a length of four
+bytes, one letter, the payload. Only headers, body and the ends are asked for, and only the end is answered.
+
+Usage: clamav_milter.py CONFIG. The file has lines ``name value`` (see ``Settings``) and is read anew for each connection.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-# SMFIP_*: what we ask not to be sent (connect, helo, mail, rcpt, unknown, data), not to answer (header, end of headers, body), and
-# that header values keep the space after the colon.
+# SMFIP_*: what we ask not to be sent (connect, helo, mail, rcpt, unknown, data) and not to answer (header, end of headers, body);
+# and that header values keep the space after the colon.
 QUIET = 0x1 | 0x2 | 0x4 | 0x8 | 0x100 | 0x200 | 0x80 | 0x40000 | 0x80000 | 0x100000
 #: commands that get no answer when the flag was agreed on
 UNANSWERED = {b"L": 0x80, b"N": 0x40000, b"B": 0x80000}
 #: no packet of Postfix is larger (MILTER_CHUNK_SIZE is 65535)
 PACKET_LIMIT = 2**20
 
+# Names of what clamd says where it found no virus; the first that fits counts.
+#: a limit of time depends on how busy the machine is: another day it may hold
+TOO_SLOW = "Heuristics.Limits.Exceeded.MaxScanTime"
 LIMITS = "Heuristics.Limits.Exceeded"
 ENCRYPTED = "Heuristics.Encrypted"
 
@@ -65,20 +69,27 @@ def failed(why: str) -> Verdict:
     return Verdict("451 4.7.1 The virus scanner gives no verdict at the moment, try again later", why)
 
 
+def incomplete(name: str) -> Verdict:
+    """Nothing was found in what was scanned, and not everything was."""
+    return Verdict(f"550 5.7.1 Message refused: it could not be scanned completely ({name})", f"not scanned completely: {name}")
+
+
 def verdict(answer: str) -> Verdict:
     """What clamd's answer to INSTREAM means for the message."""
     if answer == "stream: OK":
         return CLEAN
-    if answer.startswith("stream: ") and answer.endswith(" FOUND"):
-        name = "".join(c for c in answer[8:-6] if c.isalnum() or c in "._-")
-        if name.startswith(LIMITS):
-            return Verdict(f"550 5.7.1 Message refused: it could not be scanned completely ({name})", f"not scanned completely: {name}")
-        if name.startswith(ENCRYPTED):
-            return Verdict(f"550 5.7.1 Message refused: it is encrypted and cannot be scanned ({name})", f"encrypted: {name}")
-        return Verdict(f"550 5.7.1 Message refused: it contains {name}", f"contains {name}")
     if "size limit exceeded" in answer:
-        return Verdict("550 5.7.1 Message refused: it could not be scanned completely (too large)", "larger than the scanner takes")
-    return failed(f"the scanner says: {answer!r}")
+        return incomplete("StreamMaxLength")
+    if not (answer.startswith("stream: ") and answer.endswith(" FOUND")):
+        return failed(f"the scanner says: {answer!r}")
+    name = "".join(c for c in answer[8:-6] if c.isascii() and (c.isalnum() or c in "._-"))
+    if name.startswith(TOO_SLOW):
+        return Verdict("451 4.7.1 The message could not be scanned in time, try again later", f"not scanned in time: {name}")
+    if name.startswith(LIMITS):
+        return incomplete(name)
+    if name.startswith(ENCRYPTED):
+        return Verdict(f"550 5.7.1 Message refused: it is encrypted and cannot be scanned ({name})", f"encrypted: {name}")
+    return Verdict(f"550 5.7.1 Message refused: it contains {name}", f"contains {name}")
 
 
 class Scan:
