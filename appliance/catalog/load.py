@@ -119,6 +119,7 @@ def _service(name: str, f: Fields) -> ServiceDef:
         takes_milters=f.texts("takes_milters", among=MILTER_SERVICES),
         reload=f.texts("reload"),
         health=_health(f.sub("health", f.mapping("health"))) if f.has("health") else None,
+        status=f.texts("status"),
         validate=_validate(f.sub("validate", f.mapping("validate"))) if f.has("validate") else Validate(),
         env=tuple(sorted((k, str(v)) for k, v in f.mapping("env").items())),
         stop_timeout=f.whole("stop_timeout", 30) or 30,

@@ -104,6 +104,7 @@ class ServiceDef:
     takes_milters: tuple[str, ...] = ()  # the MILTER_SERVICES it runs
     reload: tuple[str, ...] = ()
     health: Health | None = None
+    status: tuple[str, ...] = ()  # argv whose lines `appliance status` shows; another end than 0 is not well
     validate: Validate = field(default_factory=Validate)
     env: tuple[tuple[str, str], ...] = ()
     stop_timeout: int = 30

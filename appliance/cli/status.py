@@ -1,57 +1,93 @@
-"""`appliance status`: is it well — services, memory, pending changes, keys, certificate, updates."""
+"""`appliance status`: is it well — services, what they say of themselves, memory, keys, pending changes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import click
 
 from appliance.cli.app import App, pass_app
-from appliance.errors import Exit
+from appliance.errors import ApplianceError, Exit
+
+if TYPE_CHECKING:
+    from appliance.catalog.role import ServiceDef
+    from appliance.cli.planning import Planned
 
 #: days before the end of a certificate from which status is not well
 EXPIRY_DAYS = 14
+#: seconds that a service may take to say how it is
+PATIENCE = 15
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding."""
+
+    subject: str
+    well: bool
+    text: str
 
 
 @click.command()
 @pass_app
 def command(app: App) -> int:
-    """Say whether it is well: services and their health, memory, pending changes, what keys and certificate need."""
+    """Say whether it is well: services, queue, signatures, memory, certificates, pending changes. Exit 1 when it is not."""
     from appliance.cli import planning
-    from appliance.plan.words import human_size
 
     planned = planning.make(app)
-    services = []
-    for service in planned.plan.bundle.services:
-        seen = planned.observed.services.get(service.name)
-        well = seen is not None and seen.state == "running" and seen.health in ("healthy", "none")
-        state = "not there" if seen is None else seen.state if seen.health == "none" else f"{seen.state}, {seen.health}"
-        services.append(
-            {
-                "service": service.name,
-                "well": well,
-                "state": state,
-                "memory_used": seen.memory_used if seen else 0,
-                "memory_limit": service.runtime.memory,
-            }
-        )
-    expiry = [{"key": ref, "days": days, "well": days > EXPIRY_DAYS} for ref, days in app.ring().expiry(app.spec()).items()]
-    well = all(s["well"] for s in services) and all(e["well"] for e in expiry) and planned.plan.empty
+    lines = [*services(app, planned), *certificates(app)]
+    pending = planned.plan
+    lines.append(Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending)))
+    well = all(line.well for line in lines)
     if app.json:
-        app.print_json(
-            {"instance": app.spec().name, "well": well, "services": services, "expiry": expiry, "pending": not planned.plan.empty}
-        )
-        return Exit.DONE if well else Exit.FAILED
-    for s in services:
-        used = (
-            f"  {human_size(int(str(s['memory_used'])))} of {human_size(int(str(s['memory_limit'])))}" if s["memory_used"] else ""
-        )
-        app.print(f"{_sign(bool(s['well']))} {s['service']}: {s['state']}{used}")
-    for e in expiry:
-        app.print(f"{_sign(bool(e['well']))} {e['key']}: ends in {e['days']} days")
-    app.print(f"{_sign(planned.plan.empty)} {'no changes pending' if planned.plan.empty else planning.summary(planned.plan)}")
-    for warning in planned.plan.warnings:
-        app.print(f"  {warning}")
+        warnings = list(pending.warnings)
+        app.print_json({"instance": app.spec().name, "well": well, "lines": [asdict(x) for x in lines], "warnings": warnings})
+    else:
+        for line in lines:
+            sign = click.style("✓", fg="green") if line.well else click.style("✗", fg="red")
+            app.print(f"{sign} {line.subject}: {line.text}")
+        for warning in pending.warnings:
+            app.print(f"{click.style('!', fg='yellow')} {warning}")
     return Exit.DONE if well else Exit.FAILED
 
 
-def _sign(well: bool) -> str:
-    return click.style("✓", fg="green") if well else click.style("✗", fg="red")
+def services(app: App, planned: Planned) -> Iterator[Line]:
+    """Each service: its state, its memory, and what it says of itself."""
+    from appliance.plan.words import human_size
+
+    defined = {s.name: s for role in app.catalog().values() for s in role.services}
+    wanted = [s.name for s in planned.plan.bundle.services]
+    with ThreadPoolExecutor(4) as pool:
+        said = dict(zip(wanted, pool.map(lambda name: words(app, planned, defined[name]), wanted), strict=True))
+    for service in planned.plan.bundle.services:
+        seen = planned.observed.services.get(service.name)
+        if seen is None:
+            yield Line(service.name, False, "not there")
+            continue
+        well = seen.state == "running" and seen.health in ("healthy", "none")
+        state = seen.state if seen.health == "none" else f"{seen.state}, {seen.health}"
+        memory = f"{human_size(seen.memory_used)} of {human_size(service.runtime.memory)}" if seen.memory_used else ""
+        own_well, own = said[service.name]
+        yield Line(service.name, well and own_well, ", ".join(x for x in (state, memory, own) if x))
+
+
+def words(app: App, planned: Planned, service: ServiceDef) -> tuple[bool, str]:
+    """What a running service says of itself; nothing for one that says nothing."""
+    seen = planned.observed.services.get(service.name)
+    if not service.status or seen is None or seen.state != "running":
+        return True, ""
+    try:
+        done = app.engine().exec(app.spec().name, service.name, service.status, timeout=PATIENCE)
+    except ApplianceError as why:
+        return False, why.message
+    text = " ".join((done.stdout or done.stderr).decode(errors="replace").split())
+    return done.code == 0, text
+
+
+def certificates(app: App) -> Iterator[Line]:
+    """How long each certificate of the ring still holds."""
+    for ref, days in app.ring().expiry(app.spec()).items():
+        yield Line(ref, days > EXPIRY_DAYS, f"ends in {days} days" if days >= 0 else f"ended {-days} days ago")
