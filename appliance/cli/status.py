@@ -40,7 +40,7 @@ def command(app: App) -> int:
     planned = planning.make(app)
     lines = [*services(app, planned), *certificates(app)]
     pending = planned.plan
-    lines.append(Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending)))
+    lines.append(Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending).removeprefix("plan: ")))
     well = all(line.well for line in lines)
     if app.json:
         warnings = list(pending.warnings)
