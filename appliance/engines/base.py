@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +77,14 @@ class Engine(Protocol):
         self, instance: str, services: Sequence[str], *, follow: bool, tail: int | None, since: int | None
     ) -> Iterator[tuple[str, bytes]]:
         """(service, line) pairs."""
+
+    def answer(
+        self, instance: str, path: str, content: bytes, *, addresses: Sequence[str], port: int
+    ) -> AbstractContextManager[None]:
+        """While the context is open, ``port`` of the host's ``addresses`` (none: all) answers GET ``path`` with ``content``.
+
+        Raises ApplianceError naming who holds the port.
+        """
 
     def down(self, instance: str, report: Report, *, volumes: bool, break_lock: bool) -> None:
         """Removes containers and network; with ``volumes`` the data too."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from appliance.engines.base import Report
+from appliance.engines.docker.answer import KIND
 from appliance.engines.docker.api import Api, Refused
 from appliance.engines.docker.hand import Hand, remove
 from appliance.engines.docker.labels import of_instance
@@ -27,6 +28,8 @@ def down(api: Api, instance: str, report: Report, *, volumes: bool, break_lock: 
             report.start("down", f"stopping {len(containers)} services of {instance}")
             _stop_all(api, containers)
             report.done("down", f"{len(containers)} services of {instance} are removed")
+        for answering in api.get("/containers/json", all=True, filters=of_instance(instance, KIND)):
+            remove(api, answering["Id"])  # it is in the network too
         for network in api.get("/networks", filters=of_instance(instance)):
             api.delete(f"/networks/{network['Id']}")
     finally:

@@ -1,13 +1,15 @@
-"""The Docker engine as one object: connect() and the seven things that engines.base asks for."""
+"""The Docker engine as one object: connect() and the things that engines.base asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import docker
 
 from appliance.engines.base import ExecResult, Report, SecretSource
 from appliance.engines.docker import archive, labels, talk
+from appliance.engines.docker.answer import answer
 from appliance.engines.docker.api import Api, Refused
 from appliance.engines.docker.apply import apply
 from appliance.engines.docker.connect import open_client
@@ -122,6 +124,16 @@ class DockerEngine:
     ) -> Iterator[tuple[str, bytes]]:
         """(service, line) pairs; see logs.py."""
         return logs(self.api, instance, services, follow=follow, tail=tail, since=since)
+
+    def answer(
+        self, instance: str, path: str, content: bytes, *, addresses: Sequence[str], port: int
+    ) -> AbstractContextManager[None]:
+        """One file at one port of the host; see answer.py."""
+        services = self.api.get("/containers/json", filters=labels.of_instance(instance, "service"))
+        if not services:
+            raise ApplianceError(f"{instance} does not run here", hint="`appliance up` starts it")
+        image = str(services[0]["ImageID"])
+        return answer(self.api, instance, image, path, content, addresses=addresses, port=port, local=self.local)
 
     def down(self, instance: str, report: Report, *, volumes: bool, break_lock: bool) -> None:
         """Removes the instance; see down.py."""
