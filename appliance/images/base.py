@@ -59,13 +59,24 @@ def origin(
 
 def pull(client: docker.DockerClient, report: Report) -> str:
     """Pulls debian:trixie-slim; empty when it is there, otherwise why not. Asks first whether a registry answers at all."""
-    name, _, tag = PULLED.rpartition(":")
-    began = time.monotonic()
     try:
         answer = client.api.get(address(client, f"/distribution/{PULLED}/json"), timeout=ANSWER)
         if answer.status_code != requests.codes.ok:
             return _reason(answer)
-        report.start(STEP, f"pull {PULLED}")
+    except (requests.Timeout, requests.ConnectionError) as why:
+        return f"no answer in time ({type(why).__name__})"
+    report.start(STEP, f"pull {PULLED}")
+    if problem := _fetch(client):
+        report.failed(STEP, f"{PULLED} not pulled")
+        return problem
+    report.done(STEP, f"pulled {PULLED}")
+    return ""
+
+
+def _fetch(client: docker.DockerClient) -> str:
+    name, _, tag = PULLED.rpartition(":")
+    began = time.monotonic()
+    try:
         query = {"fromImage": name, "tag": tag}
         response = client.api.post(address(client, "/images/create"), params=query, stream=True, timeout=(ANSWER, SILENCE))
         if response.status_code != requests.codes.ok:
@@ -77,7 +88,6 @@ def pull(client: docker.DockerClient, report: Report) -> str:
                 return f"not complete after {WHOLE} s"
     except (requests.Timeout, requests.ConnectionError) as why:
         return f"no answer in time ({type(why).__name__})"
-    report.done(STEP, f"pulled {PULLED}")
     return "" if _present(client, PULLED) else "the engine says it was pulled and does not have it"
 
 
@@ -97,18 +107,26 @@ def require_tools(client: docker.DockerClient) -> None:
 def bootstrap(client: docker.DockerClient, context: Context, source: Mirrors, name: str, report: Report) -> str:
     """Makes a minimal Debian with mmdebstrap and imports it under ``name``, which is returned."""
     report.start(STEP, f"bootstrap {SUITE} from Debian's packages")
-    with tempfile.TemporaryDirectory(prefix="appliance-base-") as folder:
-        tar = Path(folder) / "base.tar"
-        mmdebstrap(argv(context, tar), source.sources(SUITE), folder)
-        repository, _, tag = name.rpartition(":")
-        with tar.open("rb") as data:
-            query = {"fromSrc": "-", "repo": repository, "tag": tag}
-            response = client.api.post(address(client, "/images/create"), params=query, data=data, stream=True, timeout=WHOLE)
-            errors = [str(m["error"]) for m in messages(response) if m.get("error")]
-    if errors or not _present(client, name):
-        raise ApplianceError(f"the engine did not take the bootstrapped base: {' '.join(errors) or 'no reason given'}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="appliance-base-") as folder:
+            tar = Path(folder) / "base.tar"
+            mmdebstrap(argv(context, tar), source.sources(SUITE), folder)
+            _import(client, tar, name)
+    except BaseException:
+        report.failed(STEP, f"{SUITE} not bootstrapped")
+        raise
     report.done(STEP, f"bootstrapped {SUITE} from {source.main}")
     return name
+
+
+def _import(client: docker.DockerClient, tar: Path, name: str) -> None:
+    repository, _, tag = name.rpartition(":")
+    query = {"fromSrc": "-", "repo": repository, "tag": tag}
+    with tar.open("rb") as data:
+        response = client.api.post(address(client, "/images/create"), params=query, data=data, stream=True, timeout=WHOLE)
+        errors = [str(message["error"]) for message in messages(response) if message.get("error")]
+    if errors or not _present(client, name):
+        raise ApplianceError(f"the engine did not take the bootstrapped base: {' '.join(errors) or 'no reason given'}")
 
 
 def argv(context: Context, tar: Path) -> list[str]:

@@ -48,8 +48,8 @@ def make(client: docker.DockerClient, recipe: Recipe, report: Report, run: str) 
         held = _packages(client, draft, run)
         labels = {"appliance.image": name, **recipe.labels, "appliance.packages": " ".join(held)}
         _label(client, draft, recipe.tag, labels)
-    except BaseException as why:
-        report.failed(step, f"image {name}: {why if isinstance(why, ApplianceError) else 'interrupted'}")
+    except BaseException as why:  # the error itself is told by the one who asked
+        report.failed(step, f"{recipe.tag} {'not built' if isinstance(why, ApplianceError) else 'interrupted'}")
         raise
     finally:
         with contextlib.suppress(APIError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -70,11 +70,3 @@ def messages(response: requests.Response) -> Iterator[Message]:
 def address(client: docker.DockerClient, path: str) -> str:
     """The address of an endpoint for which the SDK has no function; ``path`` begins with a slash."""
     return f"{client.api.base_url}/v{client.api.api_version}{path}"
-
-
-def trouble(stream: Iterable[Message]) -> str:
-    """Reads a stream of pull, import or load to its end; the engine's error, or empty."""
-    found = ""
-    for message in stream:
-        found = str(message.get("error") or found)
-    return found
