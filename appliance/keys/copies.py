@@ -16,7 +16,7 @@ from appliance.keys.folder import Folder, read
 from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, parse, read_identity
 from appliance.keys.ring import KeyRing
 
-_KEY = re.compile(r"(dkim/[^/]+/[^/]+|tls/key|internal/[a-z]+-key)\.pem")
+_KEY = re.compile(r"(dkim/[^/]+/[^/]+|tls/key|acme/account|internal/[a-z]+-key)\.pem")
 _CERTIFICATE = re.compile(r"(tls/cert|internal/(ca|[a-z]+-cert))\.pem")
 _LARGEST = 64 * 1024  # bytes; the longest chain of certificates is a tenth of it
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
-from appliance.keys import make
+from appliance.keys import leaf, make
 from appliance.keys.folder import Folder
 from appliance.keys.needs import INTERNAL_CA_KEY, Need
 
@@ -42,21 +39,19 @@ def _due(need: Need, folder: Folder, now: datetime) -> bool:
     """Whether a certificate is missing, ends soon, or does not belong to its key, its issuer or its names."""
     if not folder.has(need.ref):
         return True
-    leaf = make.parse_chain(folder.read(need.ref), str(folder.path(need.ref)))[0]
-    if leaf.not_valid_after_utc - RENEW <= now:
+    certificate = make.parse_chain(folder.read(need.ref), str(folder.path(need.ref)))[0]
+    foreign = not need.issuer and not leaf.self_signed(certificate)
+    if foreign and not need.fetched:
+        return True  # an authority's, of the time when the spec said mode acme
+    # an authority's is renewed by the authority alone; even when it has ended, ours would be no better
+    if not foreign and certificate.not_valid_after_utc - RENEW <= now:
         return True
     if folder.has(need.key):
         key = make.parse_key(folder.read(need.key), str(folder.path(need.key)))
-        if make.spki(key.public_key()) != make.spki(leaf.public_key()):  # type: ignore[arg-type]
+        if make.spki(key.public_key()) != make.spki(certificate.public_key()):  # type: ignore[arg-type]
             return True
-    if need.issuer and not _issued_by(leaf, make.parse_chain(folder.read(need.issuer), str(folder.path(need.issuer)))[0]):
-        return True
-    return need.purpose != "ca" and not all(make.covers(leaf, name) for name in need.names)
-
-
-def _issued_by(leaf: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        leaf.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    if need.issuer:
+        issuer = make.parse_chain(folder.read(need.issuer), str(folder.path(need.issuer)))[0]
+        if not leaf.issued_by(certificate, issuer):
+            return True
+    return need.purpose != "ca" and not all(make.covers(certificate, name) for name in need.names)

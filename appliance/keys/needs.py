@@ -25,7 +25,7 @@ class Need:
 
     ``kind``: ``key`` is made once and never again; ``certificate`` is issued for ``key`` by ``issuer`` (empty: by
     itself) and issued again, for the same key, when it is due; ``given`` is a file of the user's, at ``path`` relative
-    to the spec.
+    to the spec. ``fetched``: one that an authority issued (acme.py) takes the place of ours and stays.
     """
 
     ref: str
@@ -38,6 +38,7 @@ class Need:
     names: tuple[str, ...] = ()
     days: int = 0
     path: str = ""
+    fetched: bool = False
     domain: str = ""
     selector: str = ""
 
@@ -53,8 +54,12 @@ def _tls(spec: Spec) -> Iterator[Need]:
         yield Need(view.TLS_CERT, "given", key=view.TLS_KEY, path=spec.tls.certificate or "", names=(spec.hostname,))
         return
     # mode acme too: daemons need a certificate to start with, before the first one is issued
+    acme = spec.tls.mode == "acme"
     yield Need(view.TLS_KEY, "key", EC)
-    yield Need(view.TLS_CERT, "certificate", key=view.TLS_KEY, purpose="server", names=(spec.hostname,), days=SERVER_DAYS)
+    own = Need(view.TLS_CERT, "certificate", key=view.TLS_KEY, purpose="server", names=(spec.hostname,), days=SERVER_DAYS)
+    yield replace(own, fetched=acme)
+    if acme:
+        yield Need(view.ACME_ACCOUNT, "key", EC)
 
 
 def _internal(spec: Spec) -> Iterator[Need]:

@@ -1,26 +1,27 @@
 """The key ring of an instance: a folder beside the spec. Keys are made once and never overwritten.
 
 Certificates are not keys: those that the ring issues itself are issued again, for the same key, when 30 days are left or
-when the host name changed. What pins the public key (Postfix's ``relay_clientcerts``, TLSA records) does not notice.
+when the host name changed; one that an authority issued (fetched.py) is replaced by the authority's next one. What pins the
+public key (Postfix's ``relay_clientcerts``, TLSA records) does not notice.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.keys import given, make
+from appliance.keys import given, leaf, make
 from appliance.keys.folder import Folder
 from appliance.keys.identity import RING_JSON, Identity, make_identity, read_identity
 from appliance.keys.lacking import lacking
-from appliance.keys.needs import EC, Need, needs
+from appliance.keys.needs import EC, INTERNAL_CA_KEY, Need, needs
 from appliance.keys.view import INTERNAL_SERVER_KEY, KeyView
 from appliance.spec.model import Spec
 
@@ -38,7 +39,10 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the ring for people: no secret byte. ``expires`` of certificates; ``created`` is the file's time; both UTC."""
+    """One entry of the ring for people: no secret byte. ``created`` is the file's time, UTC.
+
+    ``issued``, ``expires`` (UTC) and ``issuer`` ("itself" for a self-signed one) of certificates.
+    """
 
     need: Need
     path: Path
@@ -46,6 +50,8 @@ class Entry:
     public: str
     created: datetime | None
     expires: datetime | None
+    issued: datetime | None = None
+    issuer: str = ""
 
 
 class KeyRing:
@@ -122,11 +128,15 @@ class KeyRing:
 
     def _entry(self, need: Need, view: KeyView, present: Mapping[str, bytes]) -> Entry:
         path = self.base / need.path if need.kind == "given" else self.files.path(need.ref)
-        data, expires = present.get(need.ref), None
-        if data is not None and need.key:
-            expires = make.parse_chain(data, str(path))[0].not_valid_after_utc
+        data = present.get(need.ref)
         created = datetime.fromtimestamp(path.stat().st_mtime, UTC) if data is not None else None
-        return Entry(need, path, view.fingerprint(need.ref), view.public.get(need.ref, ""), created, expires)
+        entry = Entry(need, path, view.fingerprint(need.ref), view.public.get(need.ref, ""), created, None)
+        if data is None or not need.key:
+            return entry
+        first = make.parse_chain(data, str(path))[0]
+        return replace(
+            entry, issued=first.not_valid_before_utc, expires=first.not_valid_after_utc, issuer=leaf.issuer_name(first)
+        )
 
     def _belongs(self, spec: Spec) -> None:
         if spec.name != self.folder.name:
@@ -157,9 +167,18 @@ class KeyRing:
         read_identity(self.files)
         return lacking(needs(spec), self.files, self.now())
 
-    def create(self, spec: Spec, report: Report) -> tuple[str, ...]:
-        """Makes what is missing and returns its references. No key is overwritten, not even by two controllers at once."""
-        new = self._lacking(spec)
+    def renew(self, spec: Spec, report: Report) -> tuple[str, ...]:
+        """Issues those certificates again that are here and due, and nothing else: what a changed spec wants waits for `up`."""
+        lacking = {ref: n for ref, n in self._lacking(spec).items() if n.kind == "certificate" and self.files.has(ref)}
+        due = {ref for ref, n in lacking.items() if n.key == INTERNAL_CA_KEY or self.files.has(n.key)}
+        return self.create(spec, report, only=due | {INTERNAL_CA_KEY}) if due else ()
+
+    def create(self, spec: Spec, report: Report, only: Container[str] | None = None) -> tuple[str, ...]:
+        """Makes what is missing (of it, ``only`` this) and returns its references.
+
+        No key is overwritten, not even by two controllers at once.
+        """
+        new = {ref: need for ref, need in self._lacking(spec).items() if only is None or ref in only}
         if not self.files.has(".gitignore"):
             self.files.create(".gitignore", b"*\n")
         if not self.exists:

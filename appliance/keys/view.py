@@ -15,6 +15,7 @@ INTERNAL_SERVER_CERT = "internal/server-cert.pem"  # name: reinjection.internal
 INTERNAL_SERVER_KEY = "internal/server-key.pem"
 INTERNAL_CLIENT_CERT = "internal/client-cert.pem"
 INTERNAL_CLIENT_KEY = "internal/client-key.pem"
+ACME_ACCOUNT = "acme/account.pem"  # the account at the certificate authority: stays in the ring
 RELAY_CREDENTIALS = "relay/credentials"  # one texthash line: "[host]:port user:password"
 
 
