@@ -56,6 +56,7 @@ golden: ## the golden files rewritten, and what changed in them
 	$(PREFLIGHT) venv
 	@$(MAKE) -s $(VENV)/.dev
 	@$(IN_VENV) tests.golden.golden
+	@$(IN_VENV) tests.badspecs.rewrite
 
 # The stamps stand inside .venv, so that removing it is all that a fresh start needs.
 $(VENV)/.product: pyproject.toml

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The same question, once the program listens on its new files.
+exec python3 -I -m mailpolicy.health --wait 20 milter /sock/policy/milter.sock probe-goldenprobe00000@minimal.example
