@@ -9,7 +9,8 @@ from testinfra.host import Host
 #: prints the answer's code and whether it has AD (RFC 1035, 4.1.1; RFC 4035, 3.2.3)
 ASK = (
     r'my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:53", Proto => "udp"); alarm 10; '
-    r'$s->send(pack("n6", 1, 0x0120, 1, 0, 0, 0) . join("", map { pack "C/a*", $_ } split(/\./, shift), "") . pack("n2", 16, 1)); '
+    r'my $name = join "", map { pack "C/a*", $_ } split(/\./, shift), ""; '
+    r'$s->send(pack("n6", 1, 0x0120, 1, 0, 0, 0) . $name . pack("n2", 16, 1)); '
     r'$s->recv(my $a, 1232); my $f = unpack "x2 n", $a; print $f & 15, " ", $f & 32 ? "AD" : "-"'
 )
 
