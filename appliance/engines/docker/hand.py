@@ -7,9 +7,8 @@ One script at a time goes in; its output and exit code come back behind a marker
 from __future__ import annotations
 
 import secrets
-import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from appliance.engines.docker import archive
@@ -165,13 +164,3 @@ def body(image: str, labels: Mapping[str, str], volumes: Mapping[str, tuple[str,
             ],
         },
     }
-
-
-def quoted(*words: str) -> str:
-    """Words as one shell command."""
-    return shlex.join(words)
-
-
-def quoted_all(words: Sequence[str]) -> str:
-    """A list of words as one shell command."""
-    return shlex.join(words)

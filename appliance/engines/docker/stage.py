@@ -34,8 +34,10 @@ class Stage:
                 self.made.append(service)
                 self._fill(service)
         if self.made:
-            # a power cut must not leave a link to a generation whose bytes never reached the disk
-            self.site.hand.run(f"sync -f {VOLUMES}/{self.made[0].name}", "writing to the disk", LONG)
+            # a power cut must not leave a link to a generation whose bytes never reached the disk; only these files, not all
+            # the mail that the disk has still to write
+            folders = shlex.join(f"{VOLUMES}/{s.name}/gen/{s.live}" for s in self.made)
+            self.site.hand.run(f"find {folders} -exec sync {{}} +", "writing to the disk", LONG)
 
     def undo(self) -> None:
         """Removes what this apply has filled; nobody uses it any more."""
