@@ -98,9 +98,6 @@ def _tls(ground: Ground, reader: Reader) -> Findings:
             mode = next(m for m, names in fields.items() if name in names)
             hint = f"write mode: {mode}, or remove {name}"
             yield ground.problem("unused-field", ("tls", name), f"the mode {tls.mode} does not use it", hint, key=True)
-    if tls.mode == "acme":
-        message = "certificates are not fetched yet: the services begin, and stay, with one that is made here"
-        yield ground.warning("not-yet", ("tls", "mode"), message, "mode: files takes what another ACME client fetches")
     if tls.mode != "files":
         return
     for name, begin in (("certificate", "-----BEGIN CERTIFICATE-----"), ("key", "PRIVATE KEY-----")):

@@ -145,6 +145,15 @@ def https_url(value: object) -> object:
     return word
 
 
+def challenge(value: object) -> object:
+    """The way of ACME that is built; the others by name, so that nobody thinks it a slip of the pen."""
+    if value in ("tls-alpn-01", "dns-01"):
+        why = "port 443 is not ours" if value == "tls-alpn-01" else "it would need the keys to your DNS for each renewal"
+        hint = "challenge: http-01, or mode: files with what another ACME client fetches"
+        raise Fault(f"{value} is not supported: {why}", kind="not-supported", hint=hint)
+    return value
+
+
 def message_size(value: int) -> int:
     """1 MiB to 500 MiB: clamd cannot judge a stream of more than 2 GB, and base64 takes its share."""
     if not MIB <= value <= 500 * MIB:

@@ -72,11 +72,21 @@ class Tls(Model):
     directory: Annotated[
         Annotated[str, Kind("url", "https address", "https://…", r"^https://\S+$")] | None,
         BeforeValidator(hops.https_url),
-        About("mode acme: the authority's directory", example="https://acme-v02.api.letsencrypt.org/directory"),
+        About(
+            "mode acme: the authority's directory (RFC 8555, 7.1.1); using it agrees to the authority's terms",
+            "`up` asks the new authority at once",
+            example="https://acme-staging-v02.api.letsencrypt.org/directory",
+            default="Let's Encrypt",
+        ),
     ] = None
     challenge: Annotated[
-        Literal["http-01", "tls-alpn-01", "dns-01"] | None,
-        About("mode acme: how control of the name is shown", example="http-01"),
+        Literal["http-01"] | None,
+        BeforeValidator(hops.challenge),
+        About(
+            "mode acme: how control of the name is shown: a file at port 80 of the published addresses, while the authority looks",
+            example="http-01",
+            default="http-01",
+        ),
     ] = None
 
 
