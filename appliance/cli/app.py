@@ -44,6 +44,7 @@ class App:
     progress_mode: str = "auto"
     color: bool | None = None
     started: float = field(default=0.0)
+    challenge_port: int = 80  # where a certificate authority looks (RFC 8555, 8.3); another one only for an authority of tests
 
     # -- output: stdout is data, stderr is messages ------------------------------------------------------------------
     def print(self, text: str) -> None:

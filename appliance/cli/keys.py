@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,21 @@ def list_(app: App) -> None:
             }
         )
         return
-    rows = [("KEY", "KIND", "CREATED", "EXPIRES", "FINGERPRINT", "PUBLISHED AS")]
+    now = ring.now()
+    rows = [("KEY", "KIND", "CREATED", "EXPIRES", "ISSUER", "FINGERPRINT", "PUBLISHED AS")]
     rows += [
-        (e.need.ref, _kind(e), _day(e.created), _day(e.expires), e.fingerprint or "(new at up)", _published(e)) for e in entries
+        (
+            e.need.ref,
+            _kind(e),
+            _day(e.created),
+            _end(e, now),
+            e.issuer or "-",
+            e.fingerprint or "(new at up)",
+            _published(e),
+        )
+        for e in entries
     ]
-    rows += [(ref, "not in the spec", "", "", "", "") for ref in ring.unused(spec)]
+    rows += [(ref, "not in the spec", "", "", "", "", "") for ref in ring.unused(spec)]
     _table(app, rows)
     for warning in ring.warnings(spec):
         app.say(f"warning: {warning}")
@@ -103,6 +114,10 @@ def _day(when: Any) -> str:
     return f"{when:%Y-%m-%d}" if when else "-"
 
 
+def _end(entry: Entry, now: datetime) -> str:
+    return f"{entry.expires:%Y-%m-%d} ({(entry.expires - now).days} days)" if entry.expires else "-"
+
+
 def _mapping(entry: Entry) -> Mapping[str, Any]:
     return {
         "ref": entry.need.ref,
@@ -110,6 +125,7 @@ def _mapping(entry: Entry) -> Mapping[str, Any]:
         "path": str(entry.path),
         "created": entry.created and entry.created.isoformat(timespec="seconds"),
         "expires": entry.expires and entry.expires.isoformat(timespec="seconds"),
+        "issuer": entry.issuer or None,
         "fingerprint": entry.fingerprint,
         "public": entry.public or None,
         "published_as": _published(entry) or None,

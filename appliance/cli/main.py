@@ -37,6 +37,7 @@ VERBS = {
     "history": "the releases that were applied",
     "rollback": "go back to an earlier release, with today's people and keys",
     "doctor": "can this machine carry it",
+    "tend": "renew what is due; for a timer",
     "try": "the example, started and proven on this machine",
 }
 

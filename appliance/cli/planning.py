@@ -60,6 +60,8 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
 
 
 def _notes(app: App) -> list[str]:
+    from appliance.keys import fetched
+
     notes = [f"{p.at}: {p.message}" for p in app.loaded().warnings]
     notes += app.ring().warnings(app.spec())
     notes += [
@@ -67,6 +69,10 @@ def _notes(app: App) -> list[str]:
         for r in app.catalog().values()
         if r.without and not app.spec().roles[r.name].enabled
     ]
+    spec = app.spec()
+    if why := fetched.due(spec, app.ring()):
+        authority = fetched.authority(spec)
+        notes.append(f"`up` asks {authority} for a certificate for {spec.hostname}: {why}; its port 80 must lead here")
     outside = app.people().outside
     if outside:
         notes.append(

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from appliance.catalog.role import ServiceDef
     from appliance.cli.planning import Planned
 
-#: days before the end of a certificate from which status is not well
-EXPIRY_DAYS = 14
 #: seconds that a service may take to say how it is
 PATIENCE = 15
 
@@ -40,7 +38,9 @@ def command(app: App) -> int:
     planned = planning.make(app)
     lines = [*services(app, planned), *certificates(app)]
     pending = planned.plan
-    lines.append(Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending).removeprefix("plan: ")))
+    lines.append(
+        Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending).removeprefix("plan: "))
+    )
     well = all(line.well for line in lines)
     if app.json:
         warnings = list(pending.warnings)
@@ -88,6 +88,20 @@ def words(app: App, planned: Planned, service: ServiceDef) -> tuple[bool, str]:
 
 
 def certificates(app: App) -> Iterator[Line]:
-    """How long each certificate of the ring still holds."""
-    for ref, days in app.ring().expiry(app.spec()).items():
-        yield Line(ref, days > EXPIRY_DAYS, f"ends in {days} days" if days >= 0 else f"ended {-days} days ago")
+    """Who issued each certificate of the ring, how long it still holds, and why there is none from the authority."""
+    from appliance.keys.fetched import authority, due, state
+    from appliance.keys.leaf import ITSELF, ends_soon
+    from appliance.keys.view import TLS_CERT
+
+    spec, ring = app.spec(), app.ring()
+    now = ring.now()
+    for entry in ring.entries(spec):
+        if entry.expires is None or entry.issued is None:
+            continue
+        days, well = (entry.expires - now).days, not ends_soon(entry.issued, entry.expires, now)
+        text = f"issued by {entry.issuer}, " + (f"{days} days left" if days >= 0 else f"ended {-days} days ago")
+        if entry.need.ref == TLS_CERT and due(spec, ring):
+            well = well and entry.issuer != ITSELF
+            text += f"; `appliance tend` asks {authority(spec)}"
+            text += f" (the last try: {last})" if (last := state(ring).words) else ""
+        yield Line(entry.need.ref, well, text)

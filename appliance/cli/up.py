@@ -46,7 +46,8 @@ def command(
             ask(app, planned)
             planned = prepare(app, planned, allow_remove, adopt)
             apply(app, planned, why="up", wait=wait_timeout, break_lock=break_lock)
-        return Exit.DONE if no_verify else prove(app, suite)
+        code = fetch(app, wait=wait_timeout, break_lock=break_lock)
+        return code if no_verify else max(code, prove(app, suite))
     finally:
         report.close()
 
@@ -119,6 +120,19 @@ def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) 
         wait=wait,
         break_lock=break_lock,
     )
+
+
+def fetch(app: App, *, wait: int, break_lock: bool) -> int:
+    """In mode acme: a certificate from the authority when one is due, then a reload; exit 3 when there is none to be had.
+
+    It comes after the services: they begin with one that is made here, and an authority that is down holds nothing up.
+    """
+    from appliance.cli import certificate
+
+    became = certificate.fetch(app)
+    if became == "new":
+        certificate.put(app, wait=wait, break_lock=break_lock, why="up: certificate")
+    return Exit.UNPROVEN if became == "failed" else Exit.DONE
 
 
 def prove(app: App, suite: str) -> int:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from appliance.errors import ApplianceError
 from appliance.keys import acme, leaf, make
@@ -43,6 +44,11 @@ class State:
 def directory(spec: Spec) -> str:
     """The authority's directory."""
     return spec.tls.directory or acme.LETS_ENCRYPT
+
+
+def authority(spec: Spec) -> str:
+    """Its host, as people know it."""
+    return urlsplit(directory(spec)).netloc
 
 
 def due(spec: Spec, ring: KeyRing) -> str:

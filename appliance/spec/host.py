@@ -83,7 +83,7 @@ class Tls(Model):
         Literal["http-01"] | None,
         BeforeValidator(hops.challenge),
         About(
-            "mode acme: how control of the name is shown: a file at port 80 of the published addresses, while the authority looks",
+            "mode acme: how control of the name is shown: a file at port 80 of the published addresses while the authority looks",
             example="http-01",
             default="http-01",
         ),

@@ -135,8 +135,8 @@ def _await(stream: Stream) -> None:
     """Until it listens: its first word is ``ready``."""
     deadline, said = time.monotonic() + STARTS, b""
     try:
-        for _, data in stream.frames(deadline):
-            said += data
+        while (frame := stream.frame(deadline)) is not None:
+            said += frame[1]
             if b"ready\n" in said:
                 return
     except TimeoutError:
