@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from appliance.catalog.role import FileDef
 from appliance.keys.view import RELAY_CREDENTIALS
-from appliance.people import People, spellings
+from appliance.people import spellings
 from appliance.spec.model import Route
 from appliance.spec.types import u_label
 from appliance.topology import Join, MilterJoin, View
@@ -25,14 +25,10 @@ def context(view: View) -> Mapping[str, object]:
         "origin": next(iter(spec.domains)),
         "protocols": ", ".join(f"ipv{f}" for f in view.families),
         "proxy_interfaces": ", ".join(a for a in spec.addresses if ipaddress.ip_address(a).version in view.families),
-        # a domain stands in one class only, and the host name may be a hosted domain
-        "alias_domains": "" if spec.hostname in spec.domains else "$myhostname",
         "store": f"lmtp:{endpoint(view.joins['lmtp'])}",
         "sasl": endpoint(view.joins["sasl"]).removeprefix("unix:") if "sasl" in view.joins else "",
         "relay": f"[{spec.relay_host.host}]:{spec.relay_host.port}" if spec.relay_host else "",
         "status": _status(view.joins),
-        "dead": tuple(_dead(people)),
-        "expansions": dict(_expansions(people)),
         "senders": {s: tuple(x for o in owners for x in spellings(o)) for s, owners in people.owners.items()},
         "routes": {s: _next_hop(r) for d, r in spec.routes.items() for s in sorted({d, u_label(d)})},
     }
@@ -70,38 +66,6 @@ def _status(joins: Mapping[str, Join]) -> str:
 
 def _next_hop(route: Route) -> str:
     return f"smtp:{route.host if route.mx else f'[{route.host}]'}:{route.port}"
-
-
-def _dead(people: People) -> Iterator[str]:
-    """Addresses behind which every mailbox is disabled: refused at once, or their mail would bounce later."""
-    disabled = frozenset(people.disabled)
-    yield from people.disabled
-    for address, targets in people.recipients.items():
-        if address not in disabled and targets != (address,) and _all_disabled(address, people, disabled):
-            yield address
-
-
-def _all_disabled(address: str, people: People, disabled: frozenset[str]) -> bool:
-    seen, queue, found = {address}, list(people.recipients[address]), False
-    while queue:
-        target = queue.pop()
-        if target in disabled:
-            found = True
-        elif people.recipients.get(target, (target,)) == (target,):
-            return False
-        elif target not in seen:
-            seen.add(target)
-            queue += people.recipients[target]
-    return found
-
-
-def _expansions(people: People) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """virtual_alias_maps. A disabled member of an alias that still reaches somebody is left out: each mail to it would bounce."""
-    disabled = frozenset(people.disabled)
-    dead = frozenset(_dead(people))
-    for address, targets in people.recipients.items():
-        living = tuple(t for t in targets if t not in dead)
-        yield address, targets if address in disabled or not living else living
 
 
 FILTERS: Mapping[str, Callable[..., str]] = {"milters": milters}
