@@ -59,8 +59,7 @@ class EngineBackend(BaseBackend):  # type: ignore[misc]
             {
                 "type": "exec",
                 "service": self.service,
-                "argv": ["/bin/sh", "-c", text],
-                "shown": text,
+                "text": text,
                 "user": self.user,
                 "timeout": PATIENCE,
             }

@@ -17,12 +17,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from appliance.errors import ApplianceError
 from appliance.verify.proof import Status, Step
+from appliance.verify.shells import Shells
 from appliance.verify.target import Target
 
 CHANNEL = "APPLIANCE_CHECKS_FD"  # number of the inherited socket
@@ -146,12 +148,16 @@ class Server:
     ended: Callable[[Step], object]
     roles: Mapping[str, str]  # folder of checks → role
     count: int = 0
+    shells: Shells = field(init=False)
     sent: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.shells = Shells(self.target.engine, self.target.instance)
+
     def serve(self, channel: socket.socket) -> None:
         """One JSON line at a time until the child closes."""
-        with channel.makefile("rwb") as stream:
+        with channel.makefile("rwb") as stream, closing(self.shells):
             for line in stream:
                 request = json.loads(line)
                 if request["type"] == "exec":
@@ -163,11 +169,9 @@ class Server:
 
     def execute(self, request: Mapping[str, Any], stream: Stream) -> None:
         """A command inside a service."""
-        self.sent.append(f"{request['service']}: {request['shown']}")
+        self.sent.append(f"{request['service']}: {request['text']}")
         try:
-            end = self.target.engine.exec(
-                self.target.instance, request["service"], request["argv"], user=request["user"], timeout=request["timeout"]
-            )
+            end = self.shells.run(request["service"], request["text"], user=request["user"], timeout=request["timeout"])
         except ApplianceError as why:
             self.received.append(str(why))
             _say(stream, {"error": str(why)})

@@ -7,8 +7,10 @@ import hashlib
 import ipaddress
 import json
 import os
+import smtplib
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from appliance.cli.app import App
+from appliance.errors import ApplianceError
 from appliance.spec.model import Ports
 from tests.instances import free_ports
 
@@ -145,10 +148,45 @@ class Appliance:
         assert end.code == 0, f"{argv}: {end.stderr.decode(errors='replace')}"
         return end.stdout.decode("utf-8", "replace")
 
+    def wait(self, service: str, seconds: float = 60) -> None:
+        """Until a service's own health check says yes."""
+        end = time.monotonic() + seconds
+        health = self.target().bundle.service(service).runtime.health
+        argv = health.command if health else ("true",)
+        while True:
+            try:
+                if self.engine.exec(self.name, service, argv, timeout=15).code == 0:
+                    return
+            except ApplianceError:
+                pass
+            assert time.monotonic() < end, f"{service} is not healthy within {seconds} s"
+            time.sleep(0.3)
+
+    def settled(self, seconds: float = 20) -> None:
+        """Until port 25 knows a mailbox again: after a reload of the store its status is not known for a moment (4xx)."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                with smtplib.SMTP("127.0.0.1", self.ports["smtp"], timeout=10) as session:
+                    session.ehlo("probe.invalid")
+                    session.mail("probe@sender.invalid")
+                    if session.rcpt("bob@example.org")[0] < 400:
+                        return
+            except (OSError, smtplib.SMTPException):
+                pass
+            time.sleep(0.2)
+
     def helper(self, volumes: Sequence[str], script: str) -> None:
         """A shell script in a throwaway container that has these volumes of the instance writable under /v/<volume>."""
-        image = next(s.runtime.image for s in self.target().bundle.services)
+        image = self.client.containers.get(f"{self.name}-postfix").attrs["Config"]["Image"]
         mounts = {f"{self.name}-{v}": {"bind": f"/v/{v}", "mode": "rw"} for v in volumes}
         self.client.containers.run(
-            image, ["sh", "-euc", script], entrypoint=[], user="0:0", volumes=mounts, network_mode="none", remove=True
+            image,
+            ["sh", "-euc", script],
+            entrypoint=[],
+            user="0:0",
+            volumes=mounts,
+            network_mode="none",
+            remove=True,
+            environment={"MAIL_CONFIG": "/v/postfix-config/current"},
         )
