@@ -75,6 +75,11 @@ class Stream:
                 return None
         return found
 
+    def frames(self, deadline: float) -> Iterator[tuple[int, bytes]]:
+        """All frames until the end."""
+        while (frame := self.frame(deadline)) is not None:
+            yield frame
+
     def fileno(self) -> int:
         """For select."""
         return self._sock.fileno()
