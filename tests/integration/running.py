@@ -170,7 +170,7 @@ class Appliance:
                 with smtplib.SMTP("127.0.0.1", self.ports["smtp"], timeout=10) as session:
                     session.ehlo("probe.invalid")
                     session.mail("probe@sender.invalid")
-                    if session.rcpt("bob@example.org")[0] < 400:
+                    if session.rcpt(self.target().spec.postmaster)[0] < 400:
                         return
             except (OSError, smtplib.SMTPException):
                 pass

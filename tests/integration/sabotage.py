@@ -41,22 +41,27 @@ class Edit:
     sed: tuple[str, ...]
     table: bool = False
     restart: bool = False
+    silent: bool = False  # nobody is told: the file alone is looked at, or read again by itself
 
     @contextmanager
     def on(self, appliance: Appliance) -> Iterator[None]:
         volume = f"{self.service}-config"
         file = f"/v/{volume}/{self.path}"
         probe = appliance.app.people().probe
-        script = "\n".join(f"    -e {quoted(expression.replace('PROBE', probe))} \\" for expression in self.sed)
+        words = [quoted(expression.replace("PROBE", probe)) for expression in self.sed]
+        edit = f"sed {' '.join(f'-e {w}' for w in words)} {file}.whole > {file}.new"
         build = f"postmap lmdb:{file}" if self.table else "true"
         keep = f"{file} {file}.lmdb" if self.table else file
         # a copy that keeps owner and mode is changed and renamed over the old one, as the writer does it
-        appliance.helper(
-            [volume],
-            f"for f in {keep}; do cp -a $f $f.whole; done\ncp -a {file} {file}.new\nsed \\\n{script}\n    {file}.whole > {file}.new\n"
-            f"! cmp -s {file}.whole {file}.new || {{ echo nothing changed >&2; exit 1; }}\n"
-            f"mv -f {file}.new {file}\n{build}",
+        steps = (
+            f"for f in {keep}; do cp -a $f $f.whole; done",
+            f"cp -a {file} {file}.new",
+            edit,
+            f"! cmp -s {file}.whole {file}.new || {{ echo nothing changed >&2; exit 1; }}",
+            f"mv -f {file}.new {file}",
+            build,
         )
+        appliance.helper([volume], "\n".join(steps))
         try:
             self.take(appliance)
             yield
@@ -69,7 +74,7 @@ class Edit:
         if self.restart:
             container(appliance, self.service).restart(timeout=10)
             appliance.wait(self.service)
-        elif not self.table:
+        elif not (self.table or self.silent):
             appliance.exec(self.service, *RELOAD[self.service])
             appliance.settled()
 
@@ -224,7 +229,9 @@ TABLE: tuple[Sabotage, ...] = (
     ),
     row(
         "every password fits",
-        dovecot("/^passdb probe/,/^}/{s/driver = .*/driver = static/;s/passwd_file_path = .*/fields {\\n    nopassword = yes\\n  }/}"),
+        dovecot(
+            "/^passdb probe/,/^}/{s/driver = .*/driver = static/;s/passwd_file_path = .*/fields {\\n    nopassword = yes\\n  }/}"
+        ),
         "wrong-password",
     ),
     row(
@@ -265,13 +272,9 @@ TABLE: tuple[Sabotage, ...] = (
     row("one signer is not asked", main_cf("/^submission_milters/,/opendkim-rsa/{/opendkim-ed25519/d}"), "dkim"),
     row(
         "port 25 signs",
-        Together(
-            (
-                main_cf(
-                    "/^mx_milters/,/clamav/s/$/,\\n    { unix:\\/sock\\/opendkim-rsa\\/milter.sock, default_action=tempfail }/;s/^mx_milters =,.*/mx_milters =/"
-                ),
-                master_cf("s/daemon_name=mx/daemon_name=submission/"),
-            )
+        master_cf(
+            "s,smtpd_milters=$mx_milters,smtpd_milters=unix:/sock/clamav-milter/milter.sock\\,unix:/sock/opendkim-rsa/milter.sock,",
+            "s/daemon_name=mx/daemon_name=submission/",
         ),
         "dkim-inbound",
     ),
