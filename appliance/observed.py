@@ -53,7 +53,6 @@ class ObservedService:
     ring_id: str | None = None
     unsettled: str | None = None  # an apply was cut off: the digest that was loaded before it; ``loaded`` is None then
     started: str = ""
-    memory_used: int = 0
     container_id: str = ""
     image_id: str = ""
     image_packages: str = ""  # label of the image: what is installed

@@ -22,7 +22,7 @@ PYTHON = (3, 11)
 PULLED = "debian:trixie-slim"
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 #: program → Debian package; the real clients that the integration tests speak with
-CLIENTS = {"swaks": "swaks", "mbsync": "isync", "msmtp": "msmtp", "openssl": "openssl"}
+CLIENTS = {"swaks": "swaks", "mbsync": "isync", "msmtp": "msmtp", "openssl": "openssl", "/usr/sbin/sshd": "openssh-server"}
 UNAVAILABLE = 69
 
 

@@ -59,6 +59,7 @@ def services(app: App, planned: Planned) -> Iterator[Line]:
     from appliance.plan.words import human_size
 
     defined = {s.name: s for role in app.catalog().values() for s in role.services}
+    used = app.engine().memory(app.spec().name)
     wanted = [s.name for s in planned.plan.bundle.services]
     with ThreadPoolExecutor(4) as pool:
         said = dict(zip(wanted, pool.map(lambda name: words(app, planned, defined[name]), wanted), strict=True))
@@ -69,7 +70,7 @@ def services(app: App, planned: Planned) -> Iterator[Line]:
             continue
         well = seen.state == "running" and seen.health in ("healthy", "none")
         state = seen.state if seen.health == "none" else f"{seen.state}, {seen.health}"
-        memory = f"{human_size(seen.memory_used)} of {human_size(service.runtime.memory)}" if seen.memory_used else ""
+        memory = f"{human_size(used[service.name])} of {human_size(service.runtime.memory)}" if used.get(service.name) else ""
         own_well, own = said[service.name]
         yield Line(service.name, well and own_well, ", ".join(x for x in (state, memory, own) if x))
 

@@ -20,7 +20,21 @@ def past_bundle(
     services = tuple(
         _service(s, release, manifests[s.name], files.get(s.name, {})) if s.name in manifests else s for s in today.services
     )
+    _complete(today, release, services)
     return replace(today, services=services)
+
+
+def _complete(today: Bundle, release: str, services: tuple[ServiceBundle, ...]) -> None:
+    """Refuses a release joined to a service that does not run today: its mail would wait for a socket that never comes."""
+    here = {f"{today.instance}-{s.name}-sock" for s in services}
+    for service in services:
+        for mount in service.runtime.mounts:
+            if mount.volume.endswith("-sock") and mount.volume not in here:
+                gone = mount.volume.removeprefix(f"{today.instance}-").removesuffix("-sock")
+                raise ApplianceError(
+                    f"in release {release}, {service.name} was joined to {gone}, which does not run today",
+                    hint=f"switch the role of {gone} on again in the spec and run `appliance up`, or roll back further",
+                )
 
 
 def _service(today: ServiceBundle, release: str, manifest: Manifest, data: Mapping[str, bytes]) -> ServiceBundle:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.errors import ApplianceError
 from appliance.observed import FileMark, HostFacts, Manifest, Observed, ObservedService, PortHolder
 from appliance.plan import Wishes, plan
 from appliance.plan.diff import diff, removes_people
+from appliance.plan.past import past_bundle
 from appliance.render.bundle import (
     Bundle,
     File,
@@ -241,3 +243,34 @@ def test_a_rotated_key_shows_as_another_key() -> None:
     change = plan(bundle(keyed("bbbb")), observed(found(keyed("aaaa")))).changes[0]
     assert change.action == "reload"
     assert diff(change, {"key.pem": b""}) == ["x/key.pem: another key (bbbb)"]
+
+
+def past(today: ServiceBundle, before: ServiceBundle) -> Bundle:
+    """Today's service rolled back to an earlier form of it."""
+    files = {f.path: f.data if isinstance(f, File) else b"" for f in before.files}
+    return past_bundle(bundle(today), "r1", {"x": manifest(before)}, {"x": files})
+
+
+def test_an_older_release_has_its_settings_and_image_with_the_people_of_today() -> None:
+    users = file("users", b"alice", "none", people=True)
+    before = replace(SERVICE, files=(file("main.cf", b"old"), users), runtime=replace(RUNTIME, image="appliance/x:0"))
+    today = replace(SERVICE, files=(file("main.cf", b"new"), file("more.cf"), replace(users, data=b"alice, bob")))
+    composed = past(today, before).service("x")
+    assert {f.path: f.data for f in composed.files if isinstance(f, File)} == {"main.cf": b"old", "users": b"alice, bob"}
+    assert composed.runtime.image == "appliance/x:0"
+
+
+def test_a_retired_key_does_not_come_back() -> None:
+    with pytest.raises(ApplianceError, match=r"needs the key dkim/a.pem") as why:
+        past(SERVICE, keyed("aaaa"))
+    assert "a retired key does not come back" in why.value.hint
+
+
+def test_a_key_is_the_one_of_today() -> None:
+    assert past(keyed("bbbb"), keyed("aaaa")).service("x").files == keyed("bbbb").files
+
+
+def test_a_release_joined_to_a_service_that_is_off_today_is_refused() -> None:
+    joined = replace(RUNTIME, mounts=(*RUNTIME.mounts, Mount("t-scanner-sock", "/sock/scanner", nocopy=True)))
+    with pytest.raises(ApplianceError, match="was joined to scanner, which does not run today"):
+        past(SERVICE, replace(SERVICE, runtime=joined))
