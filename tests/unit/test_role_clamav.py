@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -98,3 +102,19 @@ def test_every_socket_is_where_the_joins_say() -> None:
     assert socket is not None
     assert values(text(made, "clamav-milter", "clamav-milter.conf"))["scanner"] == socket[1]
     assert f"LocalSocket {socket[1]}" in text(made, "freshclam", "clamd.conf")
+
+
+@pytest.mark.parametrize(("days", "red"), [(0, False), (6, False), (8, True), (400, True)])
+def test_the_check_of_the_signatures_age_can_fail(days: int, red: bool) -> None:
+    check = runpy.run_path(str(catalog()["clamav"].folder / "checks" / "test_clamav.py"))["test_signatures_are_fresh"]
+    date = time.strftime("%a %b %d %H:%M:%S %Y", time.localtime(time.time() - days * 86400))
+
+    class Fake:
+        """A Host whose every command answers as clamd's VERSION does."""
+
+        def run(self, *_: str) -> SimpleNamespace:
+            return SimpleNamespace(rc=0, stdout=f"ClamAV 1.4.6/27800/{date}\0", stderr="")
+
+    check.__globals__["as_daemon"] = lambda host: host
+    with pytest.raises(AssertionError, match="days old") if red else nullcontext():
+        check({"clamd": Fake()}, {"services": ["clamd", "freshclam"]})
