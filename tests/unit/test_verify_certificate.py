@@ -31,6 +31,7 @@ NOW = datetime.now(UTC)
         (HOSTNAME, NEW_AT_UP, NOW + timedelta(days=31), "it ended on"),
         (HOSTNAME, NEW_AT_UP, NOW - timedelta(days=61), "it is valid only from"),
     ],
+    ids=["ours", "new at up", "upper case", "another name", "another key", "ended", "not yet valid"],
 )
 def test_what_is_wrong_with_it(hostname: str, expected: str, when: datetime, said: str) -> None:
     found = judge.problem(DER, hostname, expected, when)
