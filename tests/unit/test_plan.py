@@ -34,8 +34,8 @@ RUNTIME = Runtime(
 )
 
 
-def file(path: str, data: bytes = b"one", on_change: OnChange = "reload", **more: bool) -> File:
-    return File(path, data, 0o444, (0, 0), on_change, f"templates/{path}", **more)
+def file(path: str, data: bytes = b"one", on_change: OnChange = "reload", *, secret: bool = False, people: bool = False) -> File:
+    return File(path, data, 0o444, (0, 0), on_change, f"templates/{path}", secret, people)
 
 
 FILES = (file("main.cf"), file("start.cf", on_change="restart"), file("table", on_change="map"), file("users", on_change="none"))
