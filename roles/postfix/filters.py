@@ -16,6 +16,11 @@ from appliance.topology import Join, MilterJoin, View
 CONNECT, COMMAND = 5, 10
 #: seconds until an unanswered question about a mailbox becomes 451
 STATUS = 15
+MIB = 2**20
+#: measured: what rests, a client (smtpd and its cleanup), a delivery (smtp or lmtp), in bytes
+REST, CLIENT, DELIVERY = 64 * MIB, 7 * MIB // 2, 3 * MIB
+#: processes of the internal listener, see master.cf
+REINJECTED = 20
 
 
 def context(view: View) -> Mapping[str, object]:
@@ -38,6 +43,12 @@ def files(view: View) -> Iterator[FileDef]:
     """The credentials for the relay host, where the spec has some."""
     if view.spec.relay_host and view.spec.relay_host.credentials:
         yield FileDef("relay/credentials", ref=RELAY_CREDENTIALS, mode=0o400, on_change="reload")
+
+
+def memory(view: View) -> int:
+    """Bytes with every process at work: three public services, the internal one, and deliveries both ways."""
+    processes = int(view.options["processes"])
+    return REST + (3 * processes + REINJECTED) * CLIENT + 2 * processes * DELIVERY
 
 
 def endpoint(join: Join) -> str:

@@ -122,5 +122,12 @@ def names(milters: str) -> list[str]:
     return [entry.split("/")[2] for entry in milters.split("{ ")[1:]]
 
 
+def test_memory_follows_the_processes() -> None:
+    few, many = (
+        bundle(f"roles: {{postfix: {{processes: {n}}}}}\n").service("postfix").runtime.memory // 2**20 for n in (10, 100)
+    )
+    assert (few, many) == (299, 1784)
+
+
 def test_one_number_is_the_size() -> None:
     assert settings(texts("postfix", "message_size: 10 MiB\n")["main.cf"])["message_size_limit"] == str(-(-10 * 2**20 * 78 // 57))

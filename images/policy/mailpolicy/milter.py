@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -128,6 +129,8 @@ def main() -> None:
         table.get()  # a file that cannot be read is said at start, not at the first mail
     counts, ended = Path(counts_path), threading.Event()
     Policy.rate.load(counts)
+    # libmilter waits for these in a thread of its own: no other may take them (as PID 1 it would lose them)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     keeper = threading.Thread(target=keep, args=(Policy.rate, counts, ended), daemon=True)
     keeper.start()
     Milter.factory = Policy
