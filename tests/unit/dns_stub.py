@@ -45,7 +45,7 @@ class Zone:
         elif not any(known == name for known, _ in self.sets):
             reply.set_rcode(dns.rcode.NXDOMAIN)
         whole = reply.to_wire(max_size=65535)
-        if udp and len(whole) > query.payload:
+        if udp and len(whole) > max(512, query.payload):  # RFC 1035, 4.2.1; RFC 6891, 6.2.3
             reply.answer.clear()
             reply.flags |= dns.flags.TC
             return reply.to_wire()
