@@ -22,6 +22,8 @@ WORDS = {
     "mailbox": ALICE,
     "mailbox_upper": ALICE.upper(),
     "password": PASSWORDS[ALICE],
+    "bounded": "bob@example.org",
+    "bounded_password": f'"{PASSWORDS["bob@example.org"]}"',
     "disabled": "off@xn--bcher-kva.example",
     "domain": "example.org",
 }
@@ -99,6 +101,8 @@ def idle_is_told(client: imaplib.IMAP4_SSL, where: Appliance) -> None:
     """IDLE (RFC 2177) tells of a mail that arrives now."""
     assert until_accepted(lambda: arrive(where, f"{time.time_ns()}@tests")).accepted
     line = client.readline()
+    while line.startswith(b"* OK Still here"):
+        line = client.readline()
     assert re.match(rb"\* \d+ (EXISTS|RECENT)", line), line
 
 
