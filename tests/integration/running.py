@@ -59,6 +59,10 @@ mailboxes:
 aliases:
   sales@example.org: [alice@example.org, bob@example.org]
   tofull@example.org: [full@example.org]
+  half@example.org: [full@example.org, bob@example.org]
+  list@example.org: {{to: [bob@example.org], send_as: [alice@example.org]}}
+routes:
+  partner.example: "[192.0.2.25]:25"
 roles:
   clamav: {{signatures: signatures}}
 """
