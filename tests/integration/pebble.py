@@ -17,15 +17,14 @@ from pathlib import Path
 
 import docker
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from appliance.images.build import build
 from appliance.images.context import contexts, read
 from appliance.images.lock import read as read_lock
 from appliance.images.tags import tags
+from tests.certificates import issue
 from tests.instances import LABEL
 from tests.reports import Recorder
 from tests.unit.dns_stub import Zone, serve
@@ -101,32 +100,6 @@ def issuing_root(url: str) -> bytes:
         except OSError:
             assert time.monotonic() < end, f"pebble does not answer within {STARTS} s"
             time.sleep(0.2)
-
-
-def issue(
-    public: ec.EllipticCurvePublicKey,
-    signer: ec.EllipticCurvePrivateKey,
-    issuer: str,
-    names: list[x509.GeneralName],
-    begins: datetime,
-    ends: datetime,
-    *,
-    ca: bool = False,
-) -> x509.Certificate:
-    """A certificate of a throwaway authority."""
-    subject = "a test's authority" if ca else "server"
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(ends)
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
 
 
 def own_certificate() -> tuple[bytes, bytes, bytes]:

@@ -28,9 +28,10 @@ from appliance.keys import fetched, leaf, make
 from appliance.keys.ring import KeyRing
 from appliance.keys.view import TLS_CERT, TLS_KEY
 from appliance.verify.run import verify
+from tests.certificates import issue
 from tests.instances import Instances, free_ports
 from tests.integration.engine_room import until
-from tests.integration.pebble import Authority, issue, pebble
+from tests.integration.pebble import Authority, pebble
 from tests.integration.running import Appliance, free_subnet, hashed, write_spec
 from tests.reports import Recorder
 
