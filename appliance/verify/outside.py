@@ -6,6 +6,7 @@ makes (a network namespace, a container) it removes again.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import secrets
@@ -124,6 +125,19 @@ class Ssh:
         return _answer(argv, _run(argv, input=SCRIPT.read_bytes()))
 
 
+#: what a container that only opens connections needs: nothing
+HARDENED: Mapping[str, Any] = {
+    "entrypoint": [],
+    "cap_drop": ["ALL"],
+    "read_only": True,
+    "mem_limit": "128m",
+    "pids_limit": 16,
+    "user": "65534:65534",
+    "security_opt": ["no-new-privileges"],
+    "labels": {"appliance.throwaway": "verify"},
+}
+
+
 @dataclass(frozen=True)
 class Container:
     """A throwaway container of an image that the instance has anyway, on the engine's default network, not on the instance's."""
@@ -135,33 +149,34 @@ class Container:
 
     def talk(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """In the first image that has Python."""
+        for image in self.images:
+            answer = self._in(image, request)
+            if answer is not None:
+                return answer
+        raise ApplianceError("no image of the instance has Python")
+
+    def _in(self, image: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """In a container of one image; None when it has no Python. The container is removed whatever happens."""
         import docker.errors
 
         argv = ["python3", "-I", "-c", SCRIPT.read_text(encoding="utf-8"), json.dumps(request)]
-        for image in self.images:
-            try:
-                out = self.client.containers.run(
-                    image,
-                    argv,
-                    entrypoint=[],
-                    remove=True,
-                    network="bridge",
-                    cap_drop=["ALL"],
-                    read_only=True,
-                    mem_limit="128m",
-                    user="65534:65534",
-                    labels={"appliance.throwaway": "verify"},
-                    security_opt=["no-new-privileges"],
-                )
-            except docker.errors.APIError as why:
-                if "executable file not found" in str(why):
-                    continue
-                raise ApplianceError(f"a throwaway container could not be started: {why.explanation or why}") from None
-            except docker.errors.ContainerError as why:
-                raise ApplianceError(f"the throwaway container ended with {why.exit_status}: {why.stderr!r}") from None
-            answer: dict[str, Any] = json.loads(out)
-            return answer
-        raise ApplianceError("no image of the instance has Python")
+        try:
+            made = self.client.containers.create(image, argv, network="bridge", **HARDENED)
+        except docker.errors.DockerException as why:
+            raise ApplianceError(f"a throwaway container could not be made: {why}") from None
+        try:
+            made.start()
+            code = made.wait(timeout=PATIENCE)["StatusCode"]
+            answer: dict[str, Any] = json.loads(made.logs(stdout=True, stderr=False)) if code == 0 else {}
+        except docker.errors.APIError as why:
+            if "executable file not found" in str(why):
+                return None
+            raise ApplianceError(f"a throwaway container could not be started: {why.explanation or why}") from None
+        finally:
+            made.remove(force=True)
+        if code != 0:
+            raise ApplianceError(f"the throwaway container ended with {code}")
+        return answer
 
 
 @contextmanager
@@ -180,9 +195,18 @@ def place(target: Target, origin: str) -> Iterator[Place]:
     client = getattr(target.engine, "client", None)
     if client is None:
         raise NotRun("needs root, or an engine that can start a throwaway container")
-    gateways = [c["Gateway"] for c in client.networks.get("bridge").attrs["IPAM"]["Config"] if c.get("Gateway")]
     images = tuple(dict.fromkeys(s.runtime.image for s in target.bundle.services))
-    yield Container(client, images, {6 if ":" in g else 4: g for g in gateways})
+    yield Container(client, images, _gateways(client.networks.get("bridge").attrs["IPAM"]["Config"] or ()))
+
+
+def _gateways(configs: Sequence[Mapping[str, str]]) -> Mapping[int, str]:
+    """This host's address in a network, by family; engines leave it out where it is the subnet's first."""
+    found: dict[int, str] = {}
+    for config in configs:
+        if config.get("Subnet"):
+            net = ipaddress.ip_network(config["Subnet"], strict=False)
+            found[net.version] = config.get("Gateway") or str(net.network_address + 1)
+    return found
 
 
 def _public(target: Target) -> Mapping[int, str]:

@@ -244,11 +244,8 @@ TABLE: tuple[Sabotage, ...] = (
         Edit("postfix", "live/recipient_access", ("$a abuse@example.org 550 5.1.1 nobody reads this",), table=True),
         "postmaster",
     ),
-    row(
-        "abuse leads nowhere",
-        Edit("postfix", "live/aliases", ("/^abuse@example.org/d",), table=True),
-        "postmaster postmaster-table",
-    ),
+    # Postfix still finds the bare name (virtual(5): "when site is equal to $myorigin"); the table is not what was rendered
+    row("abuse is not in the table", Edit("postfix", "live/aliases", ("/^abuse@example.org/d",), table=True), "postmaster-table"),
     row(
         "the probe owns postmaster in the policy's table",
         Edit("policy", "live/senders", ("s/^\\(postmaster@example.org\\) .*/\\1 PROBE/",)),
