@@ -5,6 +5,7 @@ The key stays the same from the first test to the last.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import docker
 import pytest
@@ -23,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from appliance.cli import certificate, tend, up
 from appliance.cli.app import App
-from appliance.errors import Exit
+from appliance.errors import Exit, Locked
 from appliance.keys import fetched, leaf, make
 from appliance.keys.ring import KeyRing
 from appliance.keys.view import TLS_CERT, TLS_KEY
@@ -235,6 +237,36 @@ def test_the_authority_is_down(home: Home, capsys: pytest.CaptureFixture[str]) -
     assert f"127.0.0.1:{nobody} was not reached" in said
     assert "the services keep the certificate that they have" in said
     assert home.in_ring() == old == home.shown()
+
+
+def test_one_file_at_one_port_and_nothing_else(home: Home) -> None:
+    """On all addresses, of both families; a visitor that says nothing holds up nobody; one run at a time."""
+    hands, name, (port,) = home.appliance.engine, home.appliance.name, free_ports(1)
+    path, content = "/.well-known/acme-challenge/abc", b"abc.def"
+    with hands.answer(name, path, content, addresses=(), port=port):
+        silent = socket.create_connection(("127.0.0.1", port), 10)
+        asked = {
+            (host, method, where): ask(host, port, method, where)
+            for host in ("127.0.0.1", *(["::1"] if Path("/proc/net/if_inet6").exists() else []))
+            for method, where in (("GET", path), ("GET", path + "d"), ("GET", "/"), ("POST", path))
+        }
+        silent.close()
+        for (_, method, where), answer in asked.items():
+            assert answer == ((200, content) if (method, where) == ("GET", path) else (404, b"not here\n")), (method, where)
+        with pytest.raises(Locked), hands.answer(name, path, content, addresses=(), port=port):
+            pass
+        (container,) = home.appliance.client.containers.list(filters={"name": f"{name}-acme"})
+        settings = container.attrs["HostConfig"]
+        assert (settings["ReadonlyRootfs"], settings["CapDrop"], settings["AutoRemove"]) == (True, ["ALL"], True)
+        assert container.attrs["Config"]["User"] == "65534:65534"
+    assert home.answering() == []
+
+
+def ask(host: str, port: int, method: str, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
 
 
 #: runs `tend` in a process of its own, which is gone at the place that the middle line says
