@@ -34,7 +34,7 @@ def command(
 
     Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y it is not applied.
     """
-    from appliance.cli import planning
+    from appliance.cli import planning, waiting
 
     report = app.report()
     try:
@@ -46,6 +46,7 @@ def command(
             ask(app, planned)
             planned = prepare(app, planned, allow_remove, adopt)
             apply(app, planned, why="up", wait=wait_timeout, break_lock=break_lock)
+        waiting.wait(app, planned)
         code = fetch(app, wait=wait_timeout, break_lock=break_lock)
         return code if no_verify else max(code, prove(app, suite))
     finally:

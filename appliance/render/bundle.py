@@ -19,6 +19,7 @@ NEW_AT_UP = "(new at up)"
 CONFIG = "/config"  # the service's configuration volume, read-only inside it
 CURRENT = "/config/current"  # link to gen/<live digest>: files that the daemon reads at start or reload
 LIVE = "/config/live"  # files that the daemon re-reads by itself (on_change none or map), put there by rename
+WAITING = 75
 SOCK = "/sock"  # /sock/<service>/: the socket folder a service offers
 
 
@@ -98,7 +99,10 @@ class Port:
 
 @dataclass(frozen=True)
 class Health:
-    """A container health check; times in seconds."""
+    """A container health check; times in seconds.
+
+    A command that ends with WAITING (EX_TEMPFAIL of sysexits.h) says: nothing is broken, something outside is still on its way.
+    """
 
     command: tuple[str, ...]
     interval: int = 30

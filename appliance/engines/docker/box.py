@@ -15,7 +15,7 @@ from appliance.engines.docker.runtime import create_arguments
 from appliance.engines.docker.site import Site
 from appliance.errors import ApplianceError
 from appliance.observed import ObservedService
-from appliance.render.bundle import Health, ServiceBundle
+from appliance.render.bundle import WAITING, Health, ServiceBundle
 
 #: restarts by the engine after which a service that dies at once is not waited for any longer
 CRASHES = 4
@@ -148,8 +148,10 @@ class Box:
                 raise ApplianceError(f"{self.name} was removed by somebody else")
             running = self._is_running(found)
             if running and health is not None:
-                said = self._probe(health)
-                if not said:
+                code, said = self._probe(health)
+                if code == WAITING:
+                    self.site.report.note(f"{self.name}: {said}")
+                if code in (0, WAITING):
                     return
             elif running:
                 steady = steady or time.monotonic()
@@ -162,16 +164,16 @@ class Box:
             self.site.sleep(pause)
             pause = min(pause * 1.6, 1.0)
 
-    def _probe(self, health: Health) -> str:
-        """ "" for a service that can do its work, otherwise what its health command said."""
+    def _probe(self, health: Health) -> tuple[int, str]:
+        """How the health command ended, 0 for a service that can do its work, and what it said."""
         try:
             result = talk.run(self.api, self.name, health.command, seconds=health.timeout)
         except talk.TimedOut as why:
-            return str(why)
+            return 1, str(why)
         except Refused as why:
-            return why.words  # it died between two looks
+            return 1, why.words  # it died between two looks
         words = (result.stdout + result.stderr).decode(errors="replace").strip()
-        return "" if result.code == 0 else words or f"its health command ended with {result.code}"
+        return result.code, words or f"its health command ended with {result.code}"
 
     def _why(self, said: str) -> str:
         lines = last_lines(self.api, self.name, 12)

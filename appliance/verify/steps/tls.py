@@ -72,8 +72,10 @@ def old_tls(ctx: Context) -> None:
         try:
             session.start_tls(tls_context(legacy=ssl.TLSVersion.TLSv1_1))
         except WireError as why:
-            if "alert" not in str(why).lower() and "closed" not in str(why).lower() and "reset" not in str(why).lower():
+            if "no protocols available" in str(why).lower().replace("_", " "):
                 raise NotRun(f"this machine's TLS library cannot speak TLS 1.1 any more ({why})") from None
+            # a server may hang up instead of saying why; one that hangs up on everybody proves nothing
+            ctx.plain(Wire, listener)
             ctx.received.append(f"{listener}: {why}")
             continue
         raise StepFailed(f"{listener} speaks {session.secure.version() if session.secure else 'old TLS'}")

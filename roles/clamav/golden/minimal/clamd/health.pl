@@ -17,6 +17,13 @@ sub pong {
 }
 
 until (pong()) {
-    die "clamd does not answer at $path\n" if time >= $deadline;
+    if (time >= $deadline) {
+        # EX_TEMPFAIL: nothing is broken, the first signatures are still on their way
+        unless (glob("/var/lib/clamav/daily.c[lv]d") || glob("/var/lib/clamav/main.c[lv]d")) {
+            print STDERR "waiting for the first signatures; mail is answered 4xx until then\n";
+            exit 75;
+        }
+        die "clamd does not answer at $path\n";
+    }
     select undef, undef, undef, 0.2;
 }
