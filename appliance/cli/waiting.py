@@ -2,6 +2,7 @@
 
 Their wait is outside the deadline of an apply: nothing is broken, mail is answered 4xx, and an interrupt leaves everything
 running.
+"""
 
 from __future__ import annotations
 
