@@ -101,7 +101,7 @@ def lines(planned: Planned, *, diffs: bool = True) -> list[str]:
         sign, colour = SIGNS[change.action]
         interrupts = f"  interrupts {', '.join(change.interrupts)}" if change.interrupts else ""
         out.append(click.style(f"{sign} {change.action} {change.service}", fg=colour) + interrupts)
-        out += [f"    {why}" for why in change.why[:12]]
+        out += [f"    {why}" for why in change.why[:12] if change.action != "create"]
         if diffs and change.service in planned.before:
             out += [f"      {_coloured(line)}" for line in diff(change, planned.before[change.service])]
     return [*out, summary(order)]
