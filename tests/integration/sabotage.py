@@ -63,17 +63,17 @@ class Edit:
         )
         appliance.helper([volume], "\n".join(steps))
         try:
-            self.take(appliance)
+            self.take(appliance, whole=False)
             yield
         finally:
             appliance.helper([volume], f"for f in {keep}; do mv -f $f.whole $f; done")
-            self.take(appliance)
+            self.take(appliance, whole=True)
 
-    def take(self, appliance: Appliance) -> None:
-        """Makes the daemon read its files."""
+    def take(self, appliance: Appliance, *, whole: bool) -> None:
+        """Makes the daemon read its files; what is not whole may be ill."""
         if self.restart:
             container(appliance, self.service).restart(timeout=10)
-            appliance.wait(self.service)
+            appliance.wait(self.service, must=whole)
         elif not (self.table or self.silent):
             appliance.exec(self.service, *RELOAD[self.service])
             appliance.settled()
@@ -155,11 +155,11 @@ class Said:
 
 @dataclass(frozen=True)
 class NotOurs:
-    """The folder of the probe's login belongs to somebody else: without DAC_OVERRIDE not even root may write there."""
+    """The folder of the probe's login belongs to somebody else: Dovecot reads it, and without DAC_OVERRIDE root may not write."""
 
     @contextmanager
     def on(self, appliance: Appliance) -> Iterator[None]:
-        appliance.helper(["probe"], "chown 1:1 /v/probe")
+        appliance.helper(["probe"], "chown 1:903 /v/probe; chmod 2755 /v/probe")
         try:
             yield
         finally:
@@ -312,5 +312,6 @@ TABLE: tuple[Sabotage, ...] = (
         "the scanner is stopped",
         Stopped("clamd"),
         f"{INBOUND} {SUBMITTED} eicar-inbound eicar-submission forged-from null-sender",
+        "smuggling-submission",
     ),
 )
