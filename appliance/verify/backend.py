@@ -70,6 +70,6 @@ class EngineBackend(BaseBackend):  # type: ignore[misc]
         return self.result(answer["code"], self.encode(text), out, err)
 
 
-def host(channel: Channel, service: str) -> Host:
-    """testinfra's Host of a service."""
-    return Host(EngineBackend(channel, service))
+def host(channel: Channel, service: str, user: str = "0:0") -> Host:
+    """testinfra's Host of a service; ``user`` "" is the container's own."""
+    return Host(EngineBackend(channel, service, user))

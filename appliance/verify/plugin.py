@@ -32,6 +32,11 @@ class Checks:
         """Service → testinfra Host."""
         return {service: host(self.channel, service) for service in self.facts["services"]}
 
+    @cached_property
+    def daemons(self) -> Mapping[str, Host]:
+        """Service → testinfra Host whose commands run as the container's own user."""
+        return {service: host(self.channel, service, "") for service in self.facts["services"]}
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Tells one outcome per test: the first phase that did not pass, else that of the call."""
@@ -80,6 +85,12 @@ def _checks(request: pytest.FixtureRequest) -> Checks:
 def hosts(request: pytest.FixtureRequest) -> Mapping[str, Host]:
     """Service name → testinfra Host, commands as root of the container."""
     return _checks(request).hosts
+
+
+@pytest.fixture(scope="session")
+def daemons(request: pytest.FixtureRequest) -> Mapping[str, Host]:
+    """The same as the container's own user: without capabilities root may not enter another user's socket folder."""
+    return _checks(request).daemons
 
 
 @pytest.fixture(scope="session")

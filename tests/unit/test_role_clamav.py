@@ -115,6 +115,5 @@ def test_the_check_of_the_signatures_age_can_fail(days: int, red: bool) -> None:
         def run(self, *_: str) -> SimpleNamespace:
             return SimpleNamespace(rc=0, stdout=f"ClamAV 1.4.6/27800/{date}\0", stderr="")
 
-    check.__globals__["as_daemon"] = lambda host: host
     with pytest.raises(AssertionError, match="days old") if red else nullcontext():
         check({"clamd": Fake()}, {"services": ["clamd", "freshclam"]})

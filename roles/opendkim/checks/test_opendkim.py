@@ -11,20 +11,15 @@ KINDS = {"opendkim-rsa": "rsa", "opendkim-ed25519": "ed25519"}
 OPENDKIM = 906
 
 
-def as_daemon(host: Host) -> Host:
-    """The container's own user: without capabilities root may not enter the sockets' folder."""
-    return Host(type(host.backend)(host.backend.channel, host.backend.service, ""))
-
-
-def running(hosts: Mapping[str, Host]) -> Mapping[str, Host]:
+def running(daemons: Mapping[str, Host]) -> Mapping[str, Host]:
     """The signers that the spec's algorithms need."""
-    return {name: as_daemon(hosts[name]) for name in KINDS if name in hosts}
+    return {name: daemons[name] for name in KINDS if name in daemons}
 
 
-def test_every_domain_is_signed_for(hosts: Mapping[str, Host]) -> None:
+def test_every_domain_is_signed_for(daemons: Mapping[str, Host]) -> None:
     """A message from each domain gets a signature with the domain's own selector."""
-    assert running(hosts)
-    for name, host in running(hosts).items():
+    assert running(daemons)
+    for name, host in running(daemons).items():
         asked = host.run("perl /config/current/ask.pl --all")
         assert asked.rc == 0, f"{name}: {asked.stderr}"
 
@@ -40,17 +35,17 @@ def test_every_domain_has_its_keys(hosts: Mapping[str, Host], facts: dict[str, A
             assert {line.split()[0] for line in lines if line[0] != "#"} == wanted, name
 
 
-def test_keys_are_for_the_signer_only(hosts: Mapping[str, Host]) -> None:
+def test_keys_are_for_the_signer_only(daemons: Mapping[str, Host]) -> None:
     """Each key is read by opendkim, written by nobody."""
-    for name, host in running(hosts).items():
+    for name, host in running(daemons).items():
         keys = host.check_output("find /config/current/dkim -type f -exec stat -c '%a %u %n' {} +").splitlines()
         assert keys, name
         assert [key for key in keys if not key.startswith(f"400 {OPENDKIM} ")] == [], name
 
 
-def test_it_has_no_rights(hosts: Mapping[str, Host]) -> None:
+def test_it_has_no_rights(daemons: Mapping[str, Host]) -> None:
     """No root, no capability, no way to any; nothing listens on TCP."""
-    for name, host in running(hosts).items():
+    for name, host in running(daemons).items():
         process = dict(line.split(":\t", 1) for line in host.check_output("cat /proc/1/status").splitlines())
         assert process["Uid"].split() == [str(OPENDKIM)] * 4, name
         assert (int(process["CapEff"], 16), int(process["CapBnd"], 16), process["NoNewPrivs"]) == (0, 0, "1"), name

@@ -12,15 +12,10 @@ SOCKETS = {"policy": "milter.sock", "policy-recipients": "recipients.sock"}
 MAILPOLICY, MAILSOCK = 909, 900
 
 
-def as_daemon(host: Host) -> Host:
-    """The container's own user: without capabilities root may not enter the sockets' folder."""
-    return Host(type(host.backend)(host.backend.channel, host.backend.service, ""))
-
-
 @pytest.mark.parametrize("service", SERVICES)
-def test_it_answers(hosts: Mapping[str, Host], service: str) -> None:
+def test_it_answers(daemons: Mapping[str, Host], service: str) -> None:
     """One question as Postfix asks it: the milter lets the probe send, the recipients' server has an answer."""
-    asked = as_daemon(hosts[service]).run("sh /config/current/health.sh")
+    asked = daemons[service].run("sh /config/current/health.sh")
     assert asked.rc == 0, asked.stderr
 
 
@@ -34,9 +29,9 @@ def test_it_has_no_rights(hosts: Mapping[str, Host], service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_its_socket_is_for_its_group(hosts: Mapping[str, Host], service: str) -> None:
+def test_its_socket_is_for_its_group(daemons: Mapping[str, Host], service: str) -> None:
     """Folder and socket are open to mailsock and closed to everybody else; nothing listens on TCP."""
-    host = as_daemon(hosts[service])
+    host = daemons[service]
     folder = host.check_output("stat -c '%%a %%u %%g' %s", f"/sock/{service}")
     socket = host.check_output("stat -c '%%a %%u %%g' %s", f"/sock/{service}/{SOCKETS[service]}")
     assert folder == f"2770 {MAILPOLICY} {MAILSOCK}"
@@ -46,8 +41,8 @@ def test_its_socket_is_for_its_group(hosts: Mapping[str, Host], service: str) ->
     assert [line for line in tables if line.split()[3] == "0A" and not line.split()[1].split(":")[0].endswith("7F")] == []
 
 
-def test_counts_can_be_kept(hosts: Mapping[str, Host]) -> None:
+def test_counts_can_be_kept(daemons: Mapping[str, Host]) -> None:
     """The folder of the counts can be written by the filter and read by nobody else."""
-    host = as_daemon(hosts["policy"])
+    host = daemons["policy"]
     assert host.run("test -w /var/lib/mailpolicy").rc == 0
     assert host.check_output("stat -c '%a %u' /var/lib/mailpolicy") == f"700 {MAILPOLICY}"
