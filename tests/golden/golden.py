@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from appliance.spec.load import DiskReader, load
-
 from appliance.catalog.load import load as load_catalog
 from appliance.catalog.role import Role
 from appliance.images.context import contexts
@@ -22,6 +20,7 @@ from appliance.keys.view import KeyView
 from appliance.render.bundle import Bundle, File
 from appliance.render.render import render
 from appliance.resources import folder
+from appliance.spec.load import DiskReader, load
 from appliance.spec.model import Spec
 from appliance.topology import resolve
 

@@ -78,7 +78,8 @@ def test_no_acknowledged_mail_is_lost_by_sigkill(appliance_up: Appliance) -> Non
     found = wait_for(appliance_up, acknowledged, seconds=120)
     lost = acknowledged - set(found)
     twice = [i for i in acknowledged if found.get(i, 0) > 1]
-    assert not lost, f"{len(lost)} of {len(acknowledged)} lost ({len(twice)} twice)"
+    queue = appliance_up.exec("postfix", "postqueue", "-p")
+    assert not lost, f"{len(lost)} of {len(acknowledged)} not in the mailbox ({len(twice)} twice); the queue:\n{queue[-1500:]}"
 
 
 @pytest.mark.parametrize("order", ["backwards", "shuffled"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from appliance.render.bundle import File
 from mailpolicy.settings import settings
 from mailpolicy.tables import addresses
-
-from appliance.render.bundle import File
 from tests.unit.role_room import bundle, texts
 
 PROBE = f"probe-{'p' * 16}@example.org"

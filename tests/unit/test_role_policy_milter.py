@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from mailpolicy.rate import Rate
 from mailpolicy.settings import settings
 from mailpolicy.tables import Table, addresses

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from mailpolicy.rate import Rate
 from mailpolicy.tables import Table, addresses
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from mailpolicy import health
 from mailpolicy.recipients import Server
 from mailpolicy.status import FULL, PARTLY_FULL, UNKNOWN, Store, answer, meaning, reached

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from mailpolicy.ownership import Change, Owners, Refusal, judge
 from mailpolicy.rate import Rate
 from mailpolicy.session import Session
