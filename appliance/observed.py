@@ -99,6 +99,7 @@ class Observed:
     volumes: Mapping[str, str | None] = field(default_factory=dict)  # volume name → ring id label
     network: NetworkBundle | None = None
     images: frozenset[str] = frozenset()  # tags present
+    packages: Mapping[str, str] = field(default_factory=dict)  # tag → its label: ``name=version`` words
     ports: tuple[PortHolder, ...] = ()  # holders that are not this instance
     ring_id: str | None = None
     host: HostFacts = HostFacts("", "", (4,), 0, 0, 0, ())

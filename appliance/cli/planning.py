@@ -152,6 +152,7 @@ def document(planned: Planned) -> dict[str, object]:
                 "why": list(c.why),
                 "files": [{"path": f.path, "kind": f.kind, "on_change": f.on_change} for f in c.files],
                 "interrupts": list(c.interrupts),
+                "packages": list(c.packages),
                 "diff": diff(c, planned.before[c.service]) if c.service in planned.before else [],
             }
             for c in order.changes

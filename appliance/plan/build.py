@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from appliance.observed import FileMark, Manifest, Observed, ObservedService, basis_of
 from appliance.plan.dangers import refusals, warnings
 from appliance.plan.model import Action, Change, FileChange, Plan, Resource
-from appliance.plan.words import runtime_change
+from appliance.plan.words import package_changes, packages_said, runtime_change
 from appliance.render.bundle import ON_CHANGE_ORDER, Bundle, Runtime, SecretFile, ServiceBundle
 
 
@@ -31,7 +31,7 @@ class Wishes:
 def plan(bundle: Bundle, observed: Observed, wishes: Wishes | None = None) -> Plan:
     """Desired and observed state → Plan. An empty plan means that both agree in everything that can be seen."""
     wishes = wishes or Wishes()
-    changes = [_change(s, observed.services.get(s.name)) for s in bundle.services]
+    changes = [_change(s, observed.services.get(s.name), observed.packages) for s in bundle.services]
     if wishes.removes_people and all(c.action in ("keep", "update") for c in changes):
         changes.reverse()
     wanted = {s.name for s in bundle.services}
@@ -54,13 +54,18 @@ def _removal(seen: ObservedService) -> Change:
     return Change(seen.name, "remove", ("its role is off, or gone from the spec",), interrupts=ports)
 
 
-def _change(wanted: ServiceBundle, seen: ObservedService | None) -> Change:
+def _change(wanted: ServiceBundle, seen: ObservedService | None, labels: Mapping[str, str]) -> Change:
     if seen is None:
         files = tuple(FileChange(f.path, "added", f.on_change, f.secret, f.source) for f in wanted.files)
         return Change(wanted.name, "create", ("it does not exist yet",), files, bundle=wanted, parsed=True)
     # equal digests are equal files: the manifest was not even read
     files = () if seen.current == wanted.live else tuple(_file_changes(wanted, seen.manifest))
     action, why = _action(wanted, seen, files)
+    packages: tuple[str, ...] = ()
+    if seen.runtime.image != wanted.runtime.image and seen.image_packages:
+        old, new = seen.image_packages, labels.get(wanted.runtime.image, "")
+        why = (*why, packages_said(old, new))
+        packages = package_changes(old, new) if new else ()
     return Change(
         service=wanted.name,
         action=action,
@@ -68,6 +73,7 @@ def _change(wanted: ServiceBundle, seen: ObservedService | None) -> Change:
         files=files,
         interrupts=_interrupts(wanted, action),
         bundle=wanted,
+        packages=packages,
         parsed=_parsed(files) or seen.runtime.image != wanted.runtime.image,
     )
 

@@ -32,6 +32,7 @@ class Change:
     files: tuple[FileChange, ...] = ()
     interrupts: tuple[str, ...] = ()
     bundle: ServiceBundle | None = None  # None for remove
+    packages: tuple[str, ...] = ()  # what another image changes, a line each: ``name 1.0 → 1.1``
     parsed: bool = False  # files that the daemon parses changed: validate before anything is disturbed
 
 

@@ -48,6 +48,22 @@ def runtime_change(name: str, old: object, new: object) -> str:
     return f"{words}: {old or 'none'} → {new or 'none'}"
 
 
+def package_changes(old: str, new: str) -> tuple[str, ...]:
+    """From two labels of images (``name=version`` words) what differs: ``name 1.0 → 1.1``, ``+name 1.0``, ``-name 1.0``."""
+    before, after = (dict(word.split("=", 1) for word in label.split() if "=" in word) for label in (old, new))
+    found = [f"{n} {before[n]} → {after[n]}" for n in sorted(before.keys() & after.keys()) if before[n] != after[n]]
+    found += [f"+{n} {after[n]}" for n in sorted(after.keys() - before.keys())]
+    return (*found, *(f"-{n} {before[n]}" for n in sorted(before.keys() - after.keys())))
+
+
+def packages_said(old: str, new: str) -> str:
+    """The same as one sentence; ``new`` empty: the image is not built yet."""
+    if not new:
+        return "packages: known once the image is built (`appliance build` does it, and touches nothing that runs)"
+    changes = package_changes(old, new)
+    return f"packages: {some(changes, 6)}" if changes else "packages: the same versions"
+
+
 def _item(value: object) -> str:
     if isinstance(value, Port):
         return f"{value.name} {value.address}:{value.host_port}"

@@ -114,6 +114,28 @@ def test_the_mildest_action_that_is_right(wanted: ServiceBundle, action: str) ->
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "said", "lines"),
+    [
+        ("a=1 b=1", "a=2 b=1 c=3", "packages: a 1 → 2, +c 3", ("a 1 → 2", "+c 3")),
+        ("a=1 b=1", "a=1", "packages: -b 1", ("-b 1",)),
+        ("a=1", "a=1", "packages: the same versions", ()),
+        ("a=1:2=3", "a=1:2=4", "packages: a 1:2=3 → 1:2=4", ("a 1:2=3 → 1:2=4",)),
+        (" ".join(f"p{i}=1" for i in range(9)), " ".join(f"p{i}=2" for i in range(9)), "p5 1 → 2 and 3 more", None),
+        ("a=1", None, "packages: known once the image is built", ()),
+        ("", "a=1", None, ()),  # what runs is no image of ours
+    ],
+)
+def test_another_image_says_what_it_brings(old: str, new: str | None, said: str | None, lines: tuple[str, ...] | None) -> None:
+    wanted = replace(SERVICE, runtime=replace(RUNTIME, image="appliance/x:2"))
+    labels = {} if new is None else {"appliance/x:2": new}
+    (change,) = plan(bundle(wanted), observed(found(SERVICE, image_packages=old), packages=labels)).changes
+    told = [w for w in change.why if w.startswith("packages")]
+    assert len(told) == (said is not None)
+    assert said is None or said in told[0]
+    assert lines is None or change.packages == lines
+
+
+@pytest.mark.parametrize(
     ("seen", "action"),
     [
         (found(SERVICE, state="exited"), "start"),

@@ -45,6 +45,7 @@ def observe(api: Api, instance: str, ports: Sequence[tuple[str, int]], *, local:
             volumes=rings,
             network=network,
             images=frozenset(tag for i in images.result() for tag in i.get("RepoTags") or ()),
+            packages={t: (i.get("Labels") or {}).get(PACKAGES, "") for i in images.result() for t in i.get("RepoTags") or ()},
             ports=holders(instance, ports, containers, local=local),
             ring_id=next((r for r in (*(s.ring_id for s in seen.values()), *rings.values()) if r), None),
             host=host_facts(said, ".".join(map(str, api.version)), networks.result(), network, asked_at, local=local),
