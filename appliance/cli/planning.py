@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.app import App
 from appliance.plan import Plan, Wishes, plan
-from appliance.plan.diff import diff, removes_people
+from appliance.plan.diff import caught, diff, moves
 from appliance.plan.words import some
 
 if TYPE_CHECKING:
@@ -54,8 +54,10 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
         for c in order.changes
         if c.files and c.service in observed.services and observed.services[c.service].current
     }
-    if removes_people(order.changes, before):
-        order = plan(wanted, observed, replace(wishes, removes_people=True))
+    come, gone = moves(order.changes, before)
+    if gone:
+        heirs = tuple(caught(gone, app.people().recipients))
+        order = plan(wanted, observed, replace(wishes, removes_people=not come, notes=(*wishes.notes, *heirs)))
     return Planned(order, observed, before)
 
 

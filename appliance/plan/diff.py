@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from appliance.plan.model import Change
+from appliance.plan.words import some
 from appliance.render.bundle import File
 
 #: a diff longer than this is cut, with the number of lines that are left
@@ -66,9 +67,10 @@ def _by_address(lines: list[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def removes_people(changes: tuple[Change, ...], before: Mapping[str, Mapping[str, bytes]]) -> bool:
-    """Whether somebody goes and nobody comes: then the edge must learn it before the store. ``before``: service → files."""
-    come = gone = 0
+def moves(changes: tuple[Change, ...], before: Mapping[str, Mapping[str, bytes]]) -> tuple[frozenset[str], frozenset[str]]:
+    """Addresses with a login that come, and those that go. ``before``: service → files."""
+    come: set[str] = set()
+    gone: set[str] = set()
     for change in changes:
         for item in change.files:
             file = change.bundle.file(item.path) if change.bundle else None
@@ -77,6 +79,20 @@ def removes_people(changes: tuple[Change, ...], before: Mapping[str, Mapping[str
                     _by_address(_text(before.get(change.service, {}).get(item.path, b"")) or []),
                     _by_address(_text(file.data) or []),
                 )
-                come += len(new.keys() - old.keys())
-                gone += len(old.keys() - new.keys())
-    return bool(gone) and not come
+                come |= new.keys() - old.keys()
+                gone |= old.keys() - new.keys()
+    return frozenset(come), frozenset(gone)
+
+
+def caught(gone: frozenset[str], recipients: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """A sentence for each catch-all that gets the mail of mailboxes that went. ``recipients``: of those who exist from now on."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for address in sorted(gone):
+        heir = recipients.get("@" + address.rpartition("@")[2])
+        if heir and address not in recipients:
+            found.setdefault(heir, []).append(address)
+    for heir, addresses in found.items():
+        yield (
+            f"mail to {some(addresses)} goes to the catch-all {', '.join(heir)} from now on:"
+            " instead of leaving a mailbox out, say enabled: false, and mail to it is refused"
+        )

@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import ApplianceError
 from appliance.observed import FileMark, HostFacts, Manifest, Observed, ObservedService, PortHolder
 from appliance.plan import Wishes, plan
-from appliance.plan.diff import diff, removes_people
+from appliance.plan.diff import caught, diff, moves
 from appliance.plan.past import past_bundle
 from appliance.render.bundle import (
     Bundle,
@@ -258,7 +258,24 @@ def test_whether_somebody_only_goes(before: int, after: int, removes: bool) -> N
     lines = USERS.splitlines(keepends=True)
     old, new = with_users(b"".join(lines[:before])), with_users(b"".join(lines[:after]))
     changes = plan(bundle(new), observed(found(old))).changes
-    assert removes_people(changes, {"x": {"users": b"".join(lines[:before])}}) is removes
+    come, gone = moves(changes, {"x": {"users": b"".join(lines[:before])}})
+    assert (bool(gone) and not come) is removes
+
+
+@pytest.mark.parametrize(
+    ("recipients", "words"),
+    [
+        ({"@example.org": ("alice@example.org",)}, "mail to bob@example.org goes to the catch-all alice@example.org from now on"),
+        ({"@other.example": ("alice@example.org",)}, ""),
+        # disabled, or an alias from now on
+        ({"@example.org": ("alice@example.org",), "bob@example.org": ("bob@example.org",)}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_mailbox_that_is_left_out_under_a_catch_all(recipients: dict[str, tuple[str, ...]], words: str) -> None:
+    said = list(caught(frozenset({"bob@example.org"}), recipients))
+    assert len(said) == bool(words)
+    assert words in "".join(said)
 
 
 def test_a_rotated_key_shows_as_another_key() -> None:
