@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.keys.view import KeyView
@@ -20,7 +20,7 @@ class People:
     ``domains``: hosted domain spellings. ``mailboxes``: canonical address → quota in bytes (None: no limit), enabled only.
     ``disabled``: spellings of disabled mailboxes. ``recipients``: spelling → final addresses, aliases expanded *one* level as
     Postfix's virtual_alias_maps wants them, with an identity entry per mailbox, ``@domain`` catch-alls, postmaster and abuse,
-    bare names too.
+    bare names too; under a catch-all also for mailboxes that were removed, so that their mail is refused and not caught.
     ``members``: spelling → local mailboxes reached at the end, aliases expanded wholly (the quota check).
     ``owners``: spelling → logins that may send as it. ``outside``: alias → addresses elsewhere (they need SRS).
     ``probe``: the appliance's own mailbox, never in ``mailboxes``.
@@ -54,6 +54,7 @@ def people(spec: Spec, keys: KeyView) -> People:
     enabled = {a: m.quota for a, m in spec.mailboxes.items() if m.enabled}
     disabled = tuple(s for a, m in spec.mailboxes.items() if not m.enabled for s in spellings(a))
     recipients = dict(_recipients(spec, probe))
+    recipients |= dict(_uncaught(spec, keys, recipients))
     members = {key: _members(key, recipients, enabled) for key in recipients if recipients[key] != (key,)}
     return People(
         domains=tuple(s for d in spec.domains for s in spellings(d)),
@@ -83,6 +84,13 @@ def _recipients(spec: Spec, probe: str) -> Iterator[tuple[str, tuple[str, ...]]]
     for address, alias in spec.aliases.items():
         yield from _spelled(address, alias.to)
     yield probe, (probe,)
+
+
+def _uncaught(spec: Spec, keys: KeyView, recipients: Container[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    caught = {domain for domain, settings in spec.domains.items() if settings.catch_all}
+    for address in sorted(keys.removed):
+        if address not in recipients and address.rpartition("@")[2] in caught:
+            yield from _spelled(address, (address,))
 
 
 def _spelled(address: str, to: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -120,6 +120,7 @@ def _service(name: str, f: Fields) -> ServiceDef:
         reload=f.texts("reload"),
         health=_health(f.sub("health", f.mapping("health"))) if f.has("health") else None,
         status=f.texts("status"),
+        forget=f.texts("forget"),
         validate=_validate(f.sub("validate", f.mapping("validate"))) if f.has("validate") else Validate(),
         env=tuple(sorted((k, str(v)) for k, v in f.mapping("env").items())),
         stop_timeout=f.whole("stop_timeout", 30) or 30,

@@ -105,6 +105,7 @@ class ServiceDef:
     reload: tuple[str, ...] = ()
     health: Health | None = None
     status: tuple[str, ...] = ()  # argv whose lines `appliance status` shows; another end than 0 is not well
+    forget: tuple[str, ...] = ()  # argv that ends what is kept of people who left: reads their addresses, one a line
     validate: Validate = field(default_factory=Validate)
     env: tuple[tuple[str, str], ...] = ()
     stop_timeout: int = 30

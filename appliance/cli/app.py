@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -151,11 +151,17 @@ class App:
 
         return tags(read(self.folder))
 
-    def bundle(self, families: tuple[int, ...] = (4,)) -> Bundle:
-        """The rendered bundle with the ring as it is now. ``families``: where the true client address arrives."""
+    def bundle(self, families: tuple[int, ...] = (4,), removed: tuple[str, ...] = ()) -> Bundle:
+        """The rendered bundle with the ring as it is now. ``families``: where the true client address arrives.
+
+        ``removed``: addresses whose mailbox goes, and which the ring does not know of yet.
+        """
         from appliance.render.render import render
 
-        return render(self.topology(), self.keys(), self.tags(), families)
+        keys = self.keys()
+        if removed:
+            keys = replace(keys, removed=keys.removed.union(removed))
+        return render(self.topology(), keys, self.tags(), families)
 
     def engine(self) -> Engine:
         """The hands on the host that DOCKER_HOST names, this one without it."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.cli.app import App
+from appliance.cli.farewell import farewell, left
 from appliance.plan import Plan, Wishes, plan
-from appliance.plan.diff import caught, diff, moves
+from appliance.plan.diff import diff, moves
 from appliance.plan.words import some
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ SIGNS = {
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan with everything that was looked at for it. ``before``: service → present files of the services that change."""
+    """A plan with everything that was looked at for it. ``before``: service → present files of the services that change.
+
+    ``left``: addresses whose mailbox leaves the spec.
+    """
 
     plan: Plan
     observed: Observed
     before: Mapping[str, Mapping[str, bytes]]
+    left: tuple[str, ...] = ()
 
 
 def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, bundle: Bundle | None = None) -> Planned:
@@ -55,10 +60,13 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
         if c.files and c.service in observed.services and observed.services[c.service].current
     }
     come, gone = moves(order.changes, before)
+    leaving = left(gone, app.spec())
     if gone:
-        heirs = tuple(caught(gone, app.people().recipients))
-        order = plan(wanted, observed, replace(wishes, removes_people=not come, notes=(*wishes.notes, *heirs)))
-    return Planned(order, observed, before)
+        if leaving and bundle is None:
+            wanted = app.bundle(observed.host.families, removed=leaving)
+        words = tuple(farewell(leaving, app.spec()))
+        order = plan(wanted, observed, replace(wishes, removes_people=not come, notes=(*wishes.notes, *words)))
+    return Planned(order, observed, before, leaving)
 
 
 def _notes(app: App) -> list[str]:

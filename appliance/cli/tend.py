@@ -1,4 +1,4 @@
-"""`appliance tend`: what must be done from time to time, done by a timer: certificates."""
+"""`appliance tend`: what must be done from time to time, done by a timer: certificates, and the mail of mailboxes that went."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from appliance.observed import Observed
 
 
+#: seconds in which the mail of those who left must be gone; the next round goes on
+FORGET = 600
+
+
 @click.command()
 @click.option("--now", is_flag=True, help="ask the certificate authority even shortly after it refused")
 @click.option("--wait-timeout", default=180, show_default=True, help="seconds until every reloaded service must do its work")
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--uninstall", is_flag=True, help="remove that timer")
 @pass_app
 def command(app: App, now: bool, wait_timeout: int, install: bool, uninstall: bool) -> int:
-    """Renew the certificates that are due and put them in place. Safe to run at any time, by hand or by a timer.
+    """Renew the certificates that are due, put them in place, end the mail of mailboxes removed 30 days ago.
+
+    Safe to run at any time, by hand or by a timer.
 
     Renewed are the authority's (tls.mode acme, when less than a third of its time is left) and the ring's own. Services are
     reloaded, never restarted; what was changed in the spec waits for `up`. Says nothing when there is nothing to do. Exit 3
@@ -53,6 +59,8 @@ def tend(app: App, *, now: bool, wait: int) -> int:
         app.ring().renew(app.spec(), app.report())
         if certificate.fetch(app, at_once=now) == "failed":
             code = Exit.UNPROVEN
+    if not forget(app, observed):
+        code = max(code, Exit.FAILED)
     found = certificate.put(app, wait=wait, break_lock=False, why="tend")
     if found is None:
         return code
@@ -61,6 +69,30 @@ def tend(app: App, *, now: bool, wait: int) -> int:
     if found.services:
         _tell_what_is_left(app)
     return Exit.FAILED if found.left else code
+
+
+def forget(app: App, observed: Observed) -> bool:
+    """Ends what is kept of people who left 30 days ago; False when a service could not."""
+    from appliance.keys import removed
+
+    spec, files = app.spec(), app.ring().files
+    addresses = removed.due(files, spec.mailboxes, app.ring().now())
+    keepers = [s for r in app.catalog().values() for s in r.services if s.forget and s.name in observed.services]
+    for service in keepers if addresses else ():
+        lines = "".join(f"{a}\n" for a in addresses).encode()
+        try:
+            done = app.engine().exec(spec.name, service.name, service.forget, stdin=lines, timeout=FORGET)
+        except ApplianceError as why:
+            app.say(f"warning: {service.name}: {why.message}")
+            return False
+        for line in done.stdout.decode(errors="replace").splitlines():
+            app.say(line)
+        if done.code:
+            app.say(f"warning: {service.name}: {done.stderr.decode(errors='replace').strip()}")
+            return False
+    if addresses and keepers:
+        removed.end(files, addresses)
+    return True
 
 
 def _ours(app: App, observed: Observed) -> None:

@@ -109,9 +109,12 @@ def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) 
     import getpass
     import socket
 
+    from appliance.keys import removed
     from appliance.plan.build import without_keys
 
     ring, spec = app.ring(), app.spec()
+    # before anything is done: whoever is cut off here has somebody too many in the list, and nobody too few
+    removed.remember(ring.files, planned.left, spec.mailboxes, ring.now())
     app.engine().apply(
         without_keys(planned.plan),
         lambda ref: ring.read(ref, spec),

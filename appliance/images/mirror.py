@@ -26,11 +26,7 @@ class Mirrors:
 
     def sources(self, suite: str) -> str:
         """One-line-style sources.list(5) of a suite, its updates and its security updates."""
-        return (
-            f"deb {self.main} {suite} main\n"
-            f"deb {self.main} {suite}-updates main\n"
-            f"deb {self.security} {suite}-security main\n"
-        )
+        return f"deb {self.main} {suite} main\ndeb {self.main} {suite}-updates main\ndeb {self.security} {suite}-security main\n"
 
 
 def mirrors(named: str = "") -> Mirrors:

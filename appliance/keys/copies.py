@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.keys import make
+from appliance.keys import make, removed
 from appliance.keys.folder import Folder, read
 from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, parse, read_identity
 from appliance.keys.ring import KeyRing
@@ -114,8 +114,10 @@ def write(folder: Folder, files: Mapping[str, bytes], identity: Identity) -> tup
 
 
 def check(ref: str, data: bytes, place: str) -> None:
-    """Raises ApplianceError when a file is not the key or the certificate that its name says."""
-    if _KEY.fullmatch(ref):
+    """Raises ApplianceError when a file is not the key, the certificate or the list that its name says."""
+    if ref == removed.REMOVED:
+        removed.parse(data, place)
+    elif _KEY.fullmatch(ref):
         make.parse_key(data, place, ours=False)
     else:
         make.parse_chain(data, place)
@@ -129,4 +131,4 @@ def _identity(copy: Copy) -> Identity:
 
 
 def _known(name: str) -> bool:
-    return name in (RING_JSON, HMAC_KEY) or bool(_KEY.fullmatch(name) or _CERTIFICATE.fullmatch(name))
+    return name in (RING_JSON, HMAC_KEY, removed.REMOVED) or bool(_KEY.fullmatch(name) or _CERTIFICATE.fullmatch(name))

@@ -89,9 +89,7 @@ def key_fingerprint(public: CertificateIssuerPublicKeyTypes) -> str:
     return digest.finalize().hex(":").upper()
 
 
-def certificate(
-    need: Need, key: PrivateKey, issuer: x509.Certificate | None, issuer_key: PrivateKey, now: datetime
-) -> bytes:
+def certificate(need: Need, key: PrivateKey, issuer: x509.Certificate | None, issuer_key: PrivateKey, now: datetime) -> bytes:
     """Issues the certificate that ``need`` describes, as PEM. ``issuer`` None: self-signed."""
     ca = need.purpose == "ca"
     name = need.names[0] if len(need.names[0]) <= _COMMON_NAME else "appliance"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.keys import given, leaf, make
+from appliance.keys import given, leaf, make, removed
 from appliance.keys.folder import Folder
 from appliance.keys.identity import RING_JSON, Identity, make_identity, read_identity
 from appliance.keys.lacking import lacking
@@ -96,7 +96,8 @@ class KeyRing:
                 fingerprints[need.ref] = identity.fingerprint(data)
         if identity is None:
             return KeyView(None, {}, public, {})
-        return KeyView(identity.ring_id, fingerprints, public, {purpose: identity.token(purpose) for purpose in TOKENS})
+        tokens = {purpose: identity.token(purpose) for purpose in TOKENS}
+        return KeyView(identity.ring_id, fingerprints, public, tokens, frozenset(r.address for r in removed.read(self.files)))
 
     def read(self, ref: str, spec: Spec) -> bytes:
         """The bytes of an entry, as a daemon gets them. Raises ApplianceError when there is no such entry."""

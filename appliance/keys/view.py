@@ -36,12 +36,14 @@ class KeyView:
     ``fingerprints``: ref → HMAC of the bytes. ``public``: ref → public half (DKIM: the base64 of ``p=``; certificates: SHA-256
     of the public key as colon-separated upper-case hexadecimal, Postfix's fingerprint form). ``tokens``: purpose → unguessable
     name part (``probe``, ``double-bounce``), derived with a key of the ring. What is not there reads ``(new at up)``.
+    ``removed``: addresses that had a mailbox once.
     """
 
     ring_id: str | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     public: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, str] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
 
     def fingerprint(self, ref: str) -> str | None:
         """The fingerprint of a key that exists."""

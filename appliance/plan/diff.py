@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from appliance.plan.model import Change
-from appliance.plan.words import some
 from appliance.render.bundle import File
 
 #: a diff longer than this is cut, with the number of lines that are left
@@ -68,7 +67,7 @@ def _by_address(lines: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def moves(changes: tuple[Change, ...], before: Mapping[str, Mapping[str, bytes]]) -> tuple[frozenset[str], frozenset[str]]:
-    """Addresses with a login that come, and those that go. ``before``: service → files."""
+    """Addresses with a mailbox that come, and those that go. ``before``: service → files."""
     come: set[str] = set()
     gone: set[str] = set()
     for change in changes:
@@ -81,18 +80,4 @@ def moves(changes: tuple[Change, ...], before: Mapping[str, Mapping[str, bytes]]
                 )
                 come |= new.keys() - old.keys()
                 gone |= old.keys() - new.keys()
-    return frozenset(come), frozenset(gone)
-
-
-def caught(gone: frozenset[str], recipients: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """A sentence for each catch-all that gets the mail of mailboxes that went. ``recipients``: of those who exist from now on."""
-    found: dict[tuple[str, ...], list[str]] = {}
-    for address in sorted(gone):
-        heir = recipients.get("@" + address.rpartition("@")[2])
-        if heir and address not in recipients:
-            found.setdefault(heir, []).append(address)
-    for heir, addresses in found.items():
-        yield (
-            f"mail to {some(addresses)} goes to the catch-all {', '.join(heir)} from now on:"
-            " instead of leaving a mailbox out, say enabled: false, and mail to it is refused"
-        )
+    return frozenset(come - gone), frozenset(gone - come)

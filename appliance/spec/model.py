@@ -100,8 +100,8 @@ class Spec(Model):
         Mapping[Address, Mailbox],
         About(
             "who has a mailbox: inline, or {include: mailboxes.csv} with the columns address,password,quota",
-            "a new mailbox works at once, nothing is restarted; a removed one's mail stays in the store, and mail to it falls into "
-            "a catch-all where there is one: enabled: false refuses it",
+            "a new mailbox works at once, nothing is restarted; a removed one's mail is kept 30 days, and mail to it is refused, "
+            "not caught by a catch-all",
             example='{alice@example.org: {password: "{ARGON2ID}…", quota: 2 GiB}}',
         ),
     ] = Field(default_factory=dict)

@@ -6,13 +6,18 @@ import configparser
 import json
 import os
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from appliance.cli import timer
 from appliance.cli.main import run
+from appliance.engines.base import ExecResult
 from appliance.errors import Exit
+from appliance.keys import removed
+from appliance.keys.folder import Folder
 from appliance.observed import HostFacts, Observed
 from tests.unit.test_engine_verbs import SPEC, Fake, seen
 
@@ -145,3 +150,32 @@ def test_a_mode_that_is_new_in_the_spec_waits_for_up(
     assert run(["tend"]) == Exit.FAILED
     assert "tls.mode acme is new, and the ring has no acme/account.pem: nothing is renewed before" in capsys.readouterr().err
     assert not (spec.parent / "keys/t/acme").exists()
+
+
+# -- the mail of those who left ------------------------------------------------------------------------------------------------
+class Keeper(Running):
+    """Its Dovecot removes mail, or says why not."""
+
+    code, words = 0, b"the mail of bob@example.org is removed (4.0K)\n"
+
+    def exec(self, instance: str, service: str, argv: Sequence[str], *, stdin: bytes = b"", **_how: object) -> ExecResult:
+        self.asked.append((service, argv[-1], stdin))
+        return ExecResult(self.code, b"" if self.code else self.words, self.words if self.code else b"")
+
+
+@pytest.mark.parametrize(("days", "code"), [(29, 0), (31, 0), (31, 1)])
+def test_mail_of_a_removed_mailbox_ends_after_30_days(
+    spec: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], days: int, code: int
+) -> None:
+    run(["--json", "keys", "create"])
+    engine, files = Keeper(seen("dovecot"), seen("postfix")), Folder(spec.parent / "keys/t")
+    engine.ring, engine.code = json.loads(files.read("ring.json"))["id"], code
+    monkeypatch.setattr("appliance.engines.docker.engine.connect", lambda: engine)
+    removed.remember(files, ("bob@example.org",), (), datetime.now(UTC) - timedelta(days=days))
+    capsys.readouterr()
+    assert run(["tend"]) == (Exit.FAILED if code else Exit.DONE)
+    out = capsys.readouterr().err
+    due = days > 30
+    assert engine.asked == ([("dovecot", "/config/current/forget.sh", b"bob@example.org\n")] if due else [])
+    assert ("the mail of bob@example.org is removed" in out) == due
+    assert removed.read(files)[0].ended == (due and not code), "what failed is tried again"

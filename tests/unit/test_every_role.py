@@ -36,7 +36,15 @@ def image(role: Role, service: ServiceDef) -> Context:
 def words(service: ServiceDef) -> Iterator[tuple[str, ...]]:
     """Every argv that is run in the service's container."""
     health = service.health.command if service.health else ()
-    yield from (service.command, service.reload, health, service.status, service.validate.trial, *service.validate.commands)
+    yield from (
+        service.command,
+        service.reload,
+        health,
+        service.status,
+        service.forget,
+        service.validate.trial,
+        *service.validate.commands,
+    )
 
 
 @each_role

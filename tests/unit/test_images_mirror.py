@@ -49,7 +49,9 @@ def test_named(monkeypatch: pytest.MonkeyPatch, named: str, found: Mirrors | Non
     assert chosen() == found
 
 
-@pytest.mark.parametrize("named", ["mirror.test/debian", "file:///srv/debian", "http://127.0.0.1/debian", "http://a http://b http://c"])
+@pytest.mark.parametrize(
+    "named", ["mirror.test/debian", "file:///srv/debian", "http://127.0.0.1/debian", "http://a http://b http://c"]
+)
 def test_named_wrongly(named: str) -> None:
     with pytest.raises(UsageError):
         chosen(named)

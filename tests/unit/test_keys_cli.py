@@ -68,9 +68,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pretended | None], None
 
 
 @pytest.fixture
-def appliance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], engine: object
-) -> Appliance:
+def appliance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], engine: object) -> Appliance:
     (tmp_path / "mail.yml").write_text(SPEC, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 

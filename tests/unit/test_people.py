@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from appliance.spec.model import Spec
 KEYS = KeyView(tokens={"probe": "abc123abc123abc1"})
 
 
-def make(**changes: Any) -> People:
+def make(keys: KeyView = KEYS, **changes: Any) -> People:
     base: dict[str, Any] = {
         "version": 1,
         "name": "t",
@@ -34,7 +35,25 @@ def make(**changes: Any) -> People:
             "pool@example.org": {"to": ["loop@example.org", "bob@example.org"]},
         },
     }
-    return people(Spec.model_validate(base | changes), KEYS)
+    return people(Spec.model_validate(base | changes), keys)
+
+
+def test_who_was_removed_is_not_caught() -> None:
+    once = ("gone@xn--bcher-kva.example", "off@xn--bcher-kva.example", "gone@example.org", "gone@elsewhere.example")
+    found = make(keys=replace(KEYS, removed=frozenset(once)))
+    assert found.recipients["gone@xn--bcher-kva.example"] == ("gone@xn--bcher-kva.example",)
+    assert found.recipients["gone@bücher.example"] == ("gone@xn--bcher-kva.example",)
+    assert not {"gone@xn--bcher-kva.example", "off@xn--bcher-kva.example"} & set(found.mailboxes), "no mailbox takes it"
+    # where nothing is caught, an unknown recipient needs no entry
+    assert not {"gone@example.org", "gone@elsewhere.example"} & set(found.recipients)
+
+
+def test_an_alias_takes_the_mail_of_who_was_removed() -> None:
+    found = make(
+        keys=replace(KEYS, removed=frozenset({"gone@xn--bcher-kva.example"})),
+        aliases={"gone@bücher.example": {"to": ["bob@example.org"]}},
+    )
+    assert found.recipients["gone@xn--bcher-kva.example"] == ("bob@example.org",)
 
 
 def test_every_mailbox_has_an_identity_entry_so_that_a_catch_all_does_not_swallow_it() -> None:

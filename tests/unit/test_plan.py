@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.cli.farewell import farewell, left
 from appliance.errors import ApplianceError
 from appliance.observed import FileMark, HostFacts, Manifest, Observed, ObservedService, PortHolder
 from appliance.plan import Wishes, plan
-from appliance.plan.diff import caught, diff, moves
+from appliance.plan.diff import diff, moves
 from appliance.plan.past import past_bundle
 from appliance.render.bundle import (
     Bundle,
@@ -23,6 +24,7 @@ from appliance.render.bundle import (
     ServiceBundle,
     VolumeBundle,
 )
+from appliance.spec.model import Spec
 
 RUNTIME = Runtime(
     image="appliance/x:1",
@@ -262,20 +264,53 @@ def test_whether_somebody_only_goes(before: int, after: int, removes: bool) -> N
     assert (bool(gone) and not come) is removes
 
 
+def test_who_is_disabled_neither_comes_nor_goes() -> None:
+    first, second = USERS.splitlines(keepends=True)
+
+    def split(users: bytes, nologin: bytes) -> ServiceBundle:
+        files = (("users", users), ("nologin", nologin))
+        return replace(SERVICE, files=tuple(file(n, data, "none", secret=True, people=True) for n, data in files))
+
+    old, new = split(USERS, b""), split(first, second)
+    changes = plan(bundle(new), observed(found(old))).changes
+    come, gone = moves(changes, {"x": {"users": USERS, "nologin": b""}})
+    assert not come | gone
+
+
+GONE_SPEC = Spec.model_validate(
+    {
+        "version": 1,
+        "name": "t",
+        "hostname": "mail.example.org",
+        "postmaster": "alice@example.org",
+        "domains": {"example.org": {}, "xn--bcher-kva.example": {"catch_all": "alice@example.org"}},
+        "mailboxes": {"alice@example.org": {}, "off@example.org": {"enabled": False}},
+        "aliases": {"now@xn--bcher-kva.example": {"to": ["alice@example.org"]}},
+    }
+)
+
+
 @pytest.mark.parametrize(
-    ("recipients", "words"),
+    ("gone", "words"),
     [
-        ({"@example.org": ("alice@example.org",)}, "mail to bob@example.org goes to the catch-all alice@example.org from now on"),
-        ({"@other.example": ("alice@example.org",)}, ""),
-        # disabled, or an alias from now on
-        ({"@example.org": ("alice@example.org",), "bob@example.org": ("bob@example.org",)}, ""),
-        ({}, ""),
+        ((), []),
+        (("off@example.org",), []),  # it is in the spec
+        (("bob@elsewhere.example",), []),  # its domain went with it
+        (("bob@example.org",), ["the mail of bob@example.org stays in the store for 30 days, then `appliance tend` removes it"]),
+        # the U-label spelling is the same mailbox, and what is an alias now is refused to nobody
+        (
+            ("bob@xn--bcher-kva.example", "bob@bücher.example", "now@xn--bcher-kva.example"),
+            [
+                "the mail of bob@xn--bcher-kva.example, now@xn--bcher-kva.example stays in the store for 30 days, then"
+                " `appliance tend` removes it",
+                "mail to bob@xn--bcher-kva.example is refused, and not caught by the catch-all: an alias of that name gives it to"
+                " somebody",
+            ],
+        ),
     ],
 )
-def test_a_mailbox_that_is_left_out_under_a_catch_all(recipients: dict[str, tuple[str, ...]], words: str) -> None:
-    said = list(caught(frozenset({"bob@example.org"}), recipients))
-    assert len(said) == bool(words)
-    assert words in "".join(said)
+def test_the_farewell_of_mailboxes(gone: tuple[str, ...], words: list[str]) -> None:
+    assert list(farewell(left(frozenset(gone), GONE_SPEC), GONE_SPEC)) == words
 
 
 def test_a_rotated_key_shows_as_another_key() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,32 @@ def test_the_probe_is_known_to_its_own_file_only() -> None:
 @pytest.mark.parametrize(("families", "listen"), [((4,), "*"), ((4, 6), "*, ::")])
 def test_families(families: tuple[int, ...], listen: str) -> None:
     assert values(text(bundle("", families=families), "dovecot", "dovecot.conf"))["listen"] == listen
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "out", "left"),
+    [
+        ("carol@example.org\n", 0, "the mail of carol@example.org is removed (", {"alice@example.org"}),
+        ("nobody@example.org\n", 0, "", {"alice@example.org", "carol@example.org"}),
+        ("alice@example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        ("off@example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        ("../b@example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        (".@example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        ("@example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        ("carol@..\n", 1, "", {"alice@example.org", "carol@example.org"}),
+        ("example.org\n", 1, "", {"alice@example.org", "carol@example.org"}),
+    ],
+)
+def test_forget_ends_the_mail_of_those_who_left_alone(tmp_path: Path, asked: str, code: int, out: str, left: set[str]) -> None:
+    for name in ("alice", "carol"):
+        (tmp_path / "mail/example.org" / name / "Maildir").mkdir(parents=True)
+    (tmp_path / "live").mkdir()
+    for path in ("users", "nologin"):
+        (tmp_path / "live" / path).write_text(text(bundle(MANY), "dovecot", path))
+    script = text(bundle(MANY), "dovecot", "forget.sh")
+    for place, here in (("/srv/mail", "mail"), ("/config/live", "live")):
+        script = script.replace(place, str(tmp_path / here))
+    done = subprocess.run(["sh", "-c", script], input=asked, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout[: len(out)] if out else done.stdout) == (code, out)
+    assert bool(done.stderr) == bool(code)
+    assert {f"{p.name}@example.org" for p in (tmp_path / "mail/example.org").iterdir()} == left

@@ -88,7 +88,7 @@ def test_what_is_left_of_line_breaks_and_controls_is_refused(raw: str) -> None:
         unfold(raw)
 
 
-@given(st.text(alphabet=st.sampled_from(list("ab@.<>()\",;:\\ \t=?[]ü%!")), max_size=40))
+@given(st.text(alphabet=st.sampled_from(list('ab@.<>()",;:\\ \t=?[]ü%!')), max_size=40))
 def test_whatever_is_written_it_is_read_or_refused_in_time(value: str) -> None:
     try:
         found = mailboxes(value)
@@ -101,7 +101,7 @@ WORD = st.text(alphabet="abcxyz0-_", min_size=1, max_size=8)
 ADDRESS = st.builds("{}@{}.example".format, WORD, st.text(alphabet="abc", min_size=1, max_size=6))
 
 
-@given(st.text(alphabet=st.sampled_from(list("ab@.<>()\",;:\\ \t")), max_size=12), ADDRESS, st.text(max_size=8))
+@given(st.text(alphabet=st.sampled_from(list('ab@.<>()",;:\\ \t')), max_size=12), ADDRESS, st.text(max_size=8))
 def test_another_parser_never_finds_an_address_that_this_one_missed(before: str, address: str, after: str) -> None:
     """What is accepted names exactly the mailboxes that Python's own parser of RFC 5322 finds, where that one finds no defect."""
     value = f"{before}{address}{after}"

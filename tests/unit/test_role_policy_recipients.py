@@ -154,8 +154,9 @@ def test_one_connection_many_questions(tmp_path: Path, members: Table[Addresses]
 
 
 def test_a_restarted_store_is_asked_again(tmp_path: Path, members: Table[Addresses]) -> None:
-    with serving(FakeStore(str(tmp_path / "store"), close_after=1)), serving(
-        Server(str(tmp_path / "s"), members, Store(str(tmp_path / "store")))
+    with (
+        serving(FakeStore(str(tmp_path / "store"), close_after=1)),
+        serving(Server(str(tmp_path / "s"), members, Store(str(tmp_path / "store")))),
     ):
         assert say(tmp_path / "s", request("full@example.org"), request("both@example.org")) == [FULL, PARTLY_FULL]
 
@@ -172,15 +173,14 @@ def test_a_restarted_store_is_asked_again(tmp_path: Path, members: Table[Address
     ],
 )
 def test_every_surprise_is_4xx(tmp_path: Path, members: Table[Addresses], asked: bytes) -> None:
-    with serving(FakeStore(str(tmp_path / "store"))), serving(
-        Server(str(tmp_path / "s"), members, Store(str(tmp_path / "store")))
+    with (
+        serving(FakeStore(str(tmp_path / "store"))),
+        serving(Server(str(tmp_path / "s"), members, Store(str(tmp_path / "store")))),
     ):
         assert say(tmp_path / "s", asked) == [UNKNOWN]
 
 
-def test_a_store_that_is_away_is_4xx_and_no_store_at_all_is_no_opinion(
-    tmp_path: Path, members: Table[Addresses]
-) -> None:
+def test_a_store_that_is_away_is_4xx_and_no_store_at_all_is_no_opinion(tmp_path: Path, members: Table[Addresses]) -> None:
     with serving(Server(str(tmp_path / "s"), members, Store(str(tmp_path / "nowhere")))):
         # nobody's mailbox is asked about where there is none
         assert say(tmp_path / "s", request("alice@example.org"), request("x@elsewhere.example")) == [UNKNOWN, "DUNNO"]
