@@ -87,6 +87,7 @@ class HostFacts:
     routes: tuple[str, ...]  # subnets of the engine's networks (and host routes, where they can be read), other than ours
     clock_skew: float = 0.0  # seconds, controller minus engine
     warnings: tuple[str, ...] = ()
+    architecture: str = ""  # the kernel's word: x86_64, aarch64 …
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from appliance.errors import ApplianceError, Exit
 if TYPE_CHECKING:
     from appliance.catalog.role import ServiceDef
     from appliance.cli.planning import Planned
+    from appliance.observed import Observed
 
 #: seconds that a service may take to say how it is
 PATIENCE = 15
@@ -32,11 +33,11 @@ class Line:
 @click.command()
 @pass_app
 def command(app: App) -> int:
-    """Say whether it is well: services, queue, signatures, memory, certificates, pending changes. Exit 1 when it is not."""
+    """Say whether it is well: services, queue, signatures, memory, certificates, updates, pending changes. Exit 1 when not."""
     from appliance.cli import planning
 
     planned = planning.make(app)
-    lines = [*services(app, planned), *certificates(app)]
+    lines = [*services(app, planned), *certificates(app), *updates(planned.observed)]
     pending = planned.plan
     lines.append(
         Line("plan", pending.empty, "no changes pending" if pending.empty else planning.summary(pending).removeprefix("plan: "))
@@ -86,6 +87,27 @@ def words(app: App, planned: Planned, service: ServiceDef) -> tuple[bool, str]:
         return False, why.message
     text = " ".join((done.stdout or done.stderr).decode(errors="replace").split())
     return done.code == 0, text
+
+
+def updates(observed: Observed) -> Iterator[Line]:
+    """Security updates of Debian that the images in use do not have yet; well in any case, for nothing is broken by them."""
+    from appliance.images.base import ARCHITECTURES
+    from appliance.images.mirror import mirrors
+    from appliance.images.tags import SUITE
+    from appliance.images.updates import pending
+    from appliance.plan.words import some
+
+    held = {s.image_packages for s in observed.services.values() if s.image_packages}
+    if not held:
+        return
+    machine = observed.host.architecture
+    try:
+        found = pending(held, mirrors(), SUITE, ARCHITECTURES.get(machine, machine))
+    except ApplianceError as why:
+        yield Line("security updates", True, f"not known: {why.message}")
+        return
+    words = f"{len(found)} pending ({some(found, 3)}): `appliance build --refresh`, then `appliance up`"
+    yield Line("security updates", True, words if found else "none pending")
 
 
 def certificates(app: App) -> Iterator[Line]:

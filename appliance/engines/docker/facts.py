@@ -44,6 +44,7 @@ def host_facts(
         routes=tuple(sorted(_routes(networks, ours, local=local))),
         clock_skew=round(sum(asked_at) / 2 - system, 3) if system else 0.0,
         warnings=tuple(_warnings(info)),
+        architecture=str(info.get("Architecture", "")),
     )
 
 
