@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from appliance.cli.app import App, pass_app
 from appliance.errors import ApplianceError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from appliance.observed import Observed
 
 
 @click.command()
@@ -19,15 +25,14 @@ def command(app: App, volumes: bool, break_lock: bool) -> int:
 
     With --volumes its data goes too: the host name must be typed, or come on stdin, even with -y.
     """
-    from appliance.plan.words import some
-
     engine, spec = app.engine(), app.spec()
     observed = engine.observe(spec.name, manifests=False)
     if not observed.services and not observed.previous and observed.network is None and not (volumes and observed.volumes):
         app.say(f"nothing of {spec.name} is there")
         return Exit.DONE
     if volumes:
-        app.say(f"this removes {len(observed.volumes)} volumes with all that is in them: {some(sorted(observed.volumes), 12)}")
+        for line in losses(app, observed):
+            app.say(line)
         confirm_host(app, spec.hostname)
     elif not app.yes and app.interactive and not click.confirm(f"Stop and remove {len(observed.services)} services?", err=True):
         raise ApplianceError("nothing was changed")
@@ -39,6 +44,21 @@ def command(app: App, volumes: bool, break_lock: bool) -> int:
     return Exit.DONE
 
 
+def losses(app: App, observed: Observed) -> Iterator[str]:
+    """What goes with the volumes: first those that cannot be made again, with what they hold."""
+    from appliance.plan.words import some
+
+    held = {f"{observed.instance}-{name}": words for role in app.catalog().values() for name, words in role.state.items()}
+    state = [v for v in sorted(observed.volumes) if v in held]
+    rest = [v for v in sorted(observed.volumes) if v not in held]
+    if state:
+        yield f"this removes for ever, from {len(state)} volume{'s' if len(state) > 1 else ''}:"
+        yield from (f"  {volume}: {held[volume]}" for volume in state)
+    if rest:
+        many = f"{len(rest)} volume{'s' if len(rest) > 1 else ''}"
+        yield f"{'and' if state else 'this removes'} {many} that `up` makes again: {some(rest, 12)}"
+
+
 def confirm_host(app: App, hostname: str) -> None:
     """The host name, typed or on stdin. Raises UsageError for another word."""
     if app.interactive:
@@ -47,5 +67,6 @@ def confirm_host(app: App, hostname: str) -> None:
         typed = sys.stdin.readline()
     if typed.strip() != hostname:
         raise UsageError(
-            "the host name was not confirmed, and nothing was changed", hint=f"echo {hostname} | appliance down --volumes"
+            "the host name was not confirmed, and nothing was changed",
+            hint=f"echo {hostname} | appliance -f {shlex.quote(str(app.file))} down --volumes",
         )

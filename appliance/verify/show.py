@@ -42,7 +42,8 @@ def step_lines(step: Step, *, verbose: int = 0) -> Iterator[str]:
         yield f"      remedy: {step.remedy}"
 
 
-def _direction(arrow: str, lines: tuple[str, ...], whole: bool) -> Iterator[str]:
+def _direction(arrow: str, said: tuple[str, ...], whole: bool) -> Iterator[str]:
+    lines = [line for text in said for line in text.splitlines()]
     if whole:
         yield from (f"      {arrow} {line}" for line in lines)
     elif lines:

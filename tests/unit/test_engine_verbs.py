@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -130,15 +131,22 @@ def test_exec_hands_over_the_words_and_the_exit_code(fake: Fake) -> None:
     assert fake.asked == [("postfix", ("postconf", "-n", "--json", "-f"), "901", False)]
 
 
-def test_down_keeps_data_unless_the_host_name_is_said(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-
+def test_down_keeps_data_unless_the_host_name_is_said(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["down"]) == Exit.DONE
     assert fake.asked == [("t", False, False)]
     for said, code in (("", Exit.USAGE), ("mail.example.com\n", Exit.USAGE), ("mail.example.org\n", Exit.DONE)):
         monkeypatch.setattr("sys.stdin", io.StringIO(said))
         assert run(["down", "--volumes", "-y"]) == code
     assert fake.asked[1:] == [("t", True, False)]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == [
+        "this removes for ever, from 2 volumes:",
+        "  t-mail: the messages, folders, subscriptions and Sieve scripts of every mailbox",
+        "  t-queue: mail that was accepted and is not delivered yet",
+    ]
+    assert "  hint: echo mail.example.org | appliance -f mail.yml down --volumes" in lines
     fake.services = ()
     assert run(["down"]) == Exit.DONE
     assert len(fake.asked) == 2

@@ -52,6 +52,13 @@ def proof(*steps: Step) -> Proof:
     )
 
 
+def test_what_came_in_several_lines_is_several_lines() -> None:
+    lines = render_lines(proof(replace(BAD, received=("250 ok", "fatal: no such table\nHint: build it\n"))))
+    answers = [x.strip() for x in lines if x.startswith("      ←")]
+    assert answers == ["← 250 ok", "← fatal: no such table", "← Hint: build it"]
+    assert not any("\n" in line for line in lines)
+
+
 def test_lines_are_short_unless_asked() -> None:
     assert render_lines(proof(OK, NOT)) == (
         "delivery",
