@@ -130,9 +130,22 @@ def hoist(words: list[str]) -> list[str]:
 OWN = (("logs", "-f"),)
 
 
+#: set by the shell that asks for a completion, or by the user who asks for the shell's own script (bash_source …)
+COMPLETE = "_APPLIANCE_COMPLETE"
+
+
+def complete(instruction: str) -> int:
+    """Answers a shell; loads the verb in question and neither docker, dnspython nor ansible-runner."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(cli, {}, "appliance", COMPLETE, instruction)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Runs the program; returns its exit code."""
     color: bool | None = None
+    if arguments is None and COMPLETE in os.environ:
+        return complete(os.environ[COMPLETE])
     try:
         words = hoist(list(sys.argv[1:] if arguments is None else arguments))
         color = False if "--no-color" in words else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,12 +94,30 @@ def test_pure_rooms_do_not_touch_the_world(path: Path) -> None:
     assert not set(imports(path)) & WORLD
 
 
+HEAVY = "heavy = {'docker', 'dns', 'ansible_runner', 'jinja2', 'cryptography', 'pytest'} & set(sys.modules);"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("appliance ke", {"plain,keys"}),
+        ("appliance up --wa", {"plain,--wait-timeout"}),
+        ("appliance keys pu", {"plain,pull"}),
+        ("appliance verify --suite ", {"plain,smoke", "plain,full"}),
+    ],
+)
+def test_completion_loads_no_heavy_library(words: str, offered: set[str]) -> None:
+    program = f"import sys; from appliance.cli.main import run; run();{HEAVY}sys.exit(f'loaded: {{heavy}}' if heavy else 0)"
+    shell = {"_APPLIANCE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(argv, env={**os.environ, **shell}, capture_output=True, text=True, check=False)
+    assert (done.returncode, set(done.stdout.splitlines())) == (0, offered), done.stderr
+
+
 @pytest.mark.parametrize("verb", [["--help"], ["validate", "--help"], ["explain", "--help"], ["--version"]])
 def test_help_loads_no_heavy_library(verb: list[str]) -> None:
     program = (
-        "import sys; from appliance.cli.main import run; run(sys.argv[1:]);"
-        "heavy = {'docker', 'dns', 'ansible_runner', 'jinja2', 'cryptography', 'pytest'} & set(sys.modules);"
-        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+        f"import sys; from appliance.cli.main import run; run(sys.argv[1:]);{HEAVY}sys.exit(f'loaded: {{heavy}}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program, *verb], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
