@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance.images.build import build, packages
+from appliance.images.build import packages
 from appliance.images.context import BASE
-from appliance.images.lock import Lock, read
+from appliance.images.lock import read
 from appliance.images.tags import tags
-from tests.reports import Recorder
 
 if TYPE_CHECKING:
     import docker
@@ -71,19 +70,3 @@ def test_mistakes(engine: docker.DockerClient, tmp_path: Path, words: list[str],
     result = run(tmp_path, *words)
     assert (result.returncode, result.stdout) == (code, "")
     assert says in result.stderr
-
-
-@pytest.mark.slow
-def test_an_installed_wheel_builds_nothing_that_the_checkout_has_built(engine: docker.DockerClient, tmp_path: Path) -> None:
-    """The whole installation with its dependencies; its `build` finds the checkout's images by their tags."""
-    build_ = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(build_, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    program = tmp_path / "venv" / "bin" / "appliance"
-    pip = [str(program.with_name("python")), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--use-pep517"]
-    subprocess.run([*pip, *tmp_path.glob("*.whl")], check=True)
-    build(engine, [BASE], Lock(), Recorder())
-    result = subprocess.run([program, "build", BASE], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == f"{tags(Lock())[BASE]}  was there\n"
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".whl") == ["venv"]
