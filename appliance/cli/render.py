@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def command(app: App, output: Path | None) -> None:
     """Write what would be deployed into a folder: a sub-folder per service, hashes and keys redacted.
 
-    Needs no engine and makes no key.
+    Needs no engine and makes no key. Which address families an engine serves is asked of nobody: IPv6 is written where
+    listen.address names an IPv6 address.
     """
-    bundle = app.bundle()
+    bundle = app.bundle((4, 6) if any(":" in a for a in app.spec().listen.address) else (4,))
     if app.json:
         app.print_json(document(bundle))
     elif output is None:

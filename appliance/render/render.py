@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,9 +34,12 @@ from appliance.topology import Node, Topology, View
 def render(topology: Topology, keys: KeyView, tags: Mapping[str, str], families: tuple[int, ...] = (4,)) -> Bundle:
     """Topology → Bundle.
 
-    ``tags``: image name → tag. ``families``: address families in which published ports see the true client address; a port on all
-    addresses is published in these only. Raises ApplianceError for a fault in a role's template (file and line are named).
+    ``tags``: image name → tag. ``families``: address families in which published ports see the true client address; only these
+    are published, and only with 6 has the network IPv6. Raises ApplianceError for a fault in a role's template (file and line
+    are named), and where every address of ``listen.address`` is of a family that is not served.
     """
+    if 6 not in families:
+        topology = replace(topology, network=replace(topology.network, subnet6=""))
     who = people(topology.spec, keys)
     running = tuple(n.name for n in topology.nodes)
     views = {n.name: view_of(n, topology, who, keys, running, families) for n in topology.nodes}
@@ -191,9 +195,22 @@ def _mounts(node: Node, instance: str) -> tuple[Mount, ...]:
     return tuple(sorted(mounts, key=lambda m: m.path))
 
 
+def _published(listen: tuple[str, ...], families: tuple[int, ...]) -> list[str]:
+    """The host addresses that ports are published on: all of them only where the spec names none."""
+    if not listen:
+        return [{4: "0.0.0.0", 6: "::"}[f] for f in families]  # noqa: S104 the published side, families as plan found them
+    found = [a for a in listen if ipaddress.ip_address(a).version in families]
+    if not found:
+        left = " and ".join(f"IPv{f}" for f in sorted({ipaddress.ip_address(a).version for a in listen}))
+        raise ApplianceError(
+            f"listen.address names only {', '.join(listen)}, and {left} is not served here: nothing could be published",
+            hint=f"`appliance doctor` says why {left} is left out and what brings it; or name an address of the other family too",
+        )
+    return found
+
+
 def _ports(service: ServiceDef, view: View) -> tuple[Port, ...]:
-    everywhere = [{4: "0.0.0.0", 6: "::"}[f] for f in view.families]  # noqa: S104 the published side, families as plan found them
-    addresses = [a for a in view.spec.listen.address if ipaddress.ip_address(a).version in view.families] or everywhere
+    addresses = _published(view.spec.listen.address, view.families)
     ports = []
     for listener, inside in service.ports.items():
         outside = getattr(view.spec.listen.ports, listener, None)

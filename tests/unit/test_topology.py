@@ -153,6 +153,10 @@ def test_rendering_twice_gives_the_same_digests(catalog: dict[str, Role]) -> Non
         ((4,), {}, ["0.0.0.0"]),
         ((4, 6), {}, ["0.0.0.0", "::"]),
         ((4,), {"address": ["127.0.0.1", "::1"]}, ["127.0.0.1"]),
+        ((4, 6), {"address": ["127.0.0.1", "::1"]}, ["127.0.0.1", "::1"]),
+        ((4, 6), {"address": ["::1"]}, ["::1"]),
+        ((4, 6), {"address": ["127.0.0.1"]}, ["127.0.0.1"]),
+        ((6,), {}, ["::"]),
     ],
 )
 def test_a_family_is_published_only_where_the_true_client_address_arrives(
@@ -161,6 +165,24 @@ def test_a_family_is_published_only_where_the_true_client_address_arrives(
     topology = resolve(spec(listen=listen), catalog)
     tags = {n.service.image: "x" for n in topology.nodes}
     assert [p.address for p in render(topology, KeyView(), tags, families).service("edge").runtime.ports] == addresses
+
+
+@pytest.mark.parametrize(
+    ("families", "address", "words"),
+    [
+        ((4,), ["::1"], "names only ::1, and IPv6 is not served"),
+        ((4,), ["2001:db8::7", "::1"], "names only 2001:db8::7, ::1, and IPv6"),
+        ((4,), ["::"], "names only ::, and IPv6"),
+        ((6,), ["127.0.0.1"], "names only 127.0.0.1, and IPv4"),
+    ],
+)
+def test_an_address_that_cannot_be_served_never_becomes_all_addresses(
+    catalog: dict[str, Role], families: tuple[int, ...], address: list[str], words: str
+) -> None:
+    topology = resolve(spec(listen={"address": address}), catalog)
+    with pytest.raises(ApplianceError, match=words) as why:
+        render(topology, KeyView(), {n.service.image: "x" for n in topology.nodes}, families)
+    assert "`appliance doctor`" in why.value.hint
 
 
 def test_state_volumes_say_what_they_hold(catalog: dict[str, Role]) -> None:
