@@ -17,7 +17,7 @@ from tests.instances import Instances
 if TYPE_CHECKING:
     import docker
 
-ROOMS = ("controller",)
+ROOMS = ("controller", "delivery")
 
 
 def main() -> int:

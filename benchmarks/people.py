@@ -9,7 +9,7 @@ from appliance.spec.model import Ports
 from tests.instances import free_ports
 from tests.integration.running import hashed
 
-PASSWORD = "secret of all"  # noqa: S105
+PASSWORD = "secret of all"
 HEAD = "address,password,quota\n"
 
 SPEC = """\

@@ -94,6 +94,7 @@ def test_bootstrapped_from_debian(engine: docker.DockerClient, lock: Lock) -> No
 
 @pytest.mark.slow
 @pytest.mark.root
+@pytest.mark.skipif(shutil.which("newuidmap") is None, reason="not run: needs newuidmap (apt-get install uidmap)")
 @pytest.mark.usefixtures("nowhere")
 def test_bootstrapped_by_an_ordinary_user(open_folder: Path) -> None:
     """The same command as a user who has nothing but subordinate ids gives an archive with a whole Debian."""

@@ -1,0 +1,1 @@
+"""Load: many clients at once that submit mail as users do, and what became of it."""
