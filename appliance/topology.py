@@ -41,7 +41,7 @@ class MilterJoin:
 
 @dataclass(frozen=True)
 class Network:
-    """The instance's network, as strings ready for a configuration file."""
+    """The instance's network, as strings ready for a configuration file. ``subnet6``: in a view "" where IPv6 is not served."""
 
     name: str
     subnet: str
@@ -225,10 +225,17 @@ def _network(spec: Spec, services: list[ServiceDef]) -> Network:
             raise ApplianceError(
                 f"the role of {service.name} offers a port and says no address", hint="add address: N to its role.yml"
             )
-    return Network(spec.name, str(subnet), str(subnet.network_address + 1), str(dynamic), addresses)
+    subnet6 = spec.network.subnet6 or str(derived_subnet6(spec.name))
+    return Network(spec.name, str(subnet), str(subnet.network_address + 1), str(dynamic), addresses, subnet6)
 
 
 def derived_subnet(name: str) -> ipaddress.IPv4Network:
     """A /24 of 198.18.0.0/15 (RFC 2544: no real host has such an address) that follows from the instance's name."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) % 512
     return ipaddress.IPv4Network((int(ipaddress.IPv4Address("198.18.0.0")) + number * 256, 24))
+
+
+def derived_subnet6(name: str) -> ipaddress.IPv6Network:
+    """A /64 of fd00::/8 (RFC 4193: nobody else's, routed nowhere) that follows from the instance's name."""
+    number = int.from_bytes(b"\xfd" + hashlib.sha256(name.encode()).digest()[:7])
+    return ipaddress.IPv6Network((number << 64, 64))

@@ -203,6 +203,7 @@ _TEXTS: Mapping[str, tuple[Any, ...]] = {
     "password": (_HASH,),
     "ip": ("203.0.113.8",),
     "subnet": ("198.18.7.0/24",),
+    "subnet6": ("fd00:7::/64",),
     "selector": ("s2",),
     "path": ("other.pem",),
     "url": ("https://acme.example.net/directory",),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from appliance.observed import Observed
 from appliance.plan.words import human_size, some
-from appliance.render.bundle import NEW_AT_UP, Bundle
+from appliance.render.bundle import NEW_AT_UP, Bundle, NetworkBundle
 
 #: seconds between the controller's clock and the engine's from which signatures and logs mislead
 CLOCK_SKEW = 5.0
@@ -25,17 +25,31 @@ def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: t
             if who:
                 place = f"port {port.address}:{port.host_port} ({port.name})"
                 yield f"{place} is held by {who}; stop it, or set listen.ports.{port.name}"
-    if observed.network is None:
-        wanted = ipaddress.ip_network(bundle.network.subnet)
-        for route in observed.host.routes:
-            other = ipaddress.ip_network(route, strict=False)
-            if other.version == wanted.version and other.prefixlen > 0 and wanted.overlaps(other):
-                yield f"the subnet {wanted} meets {other}, which the engine's host already uses; set network.subnet to a free one"
-    elif observed.network.subnet != bundle.network.subnet:
-        yield (
-            f"the network's subnet cannot change under {len(seen)} running services"
-            f" ({observed.network.subnet} → {bundle.network.subnet}); `appliance down` (data stays), then `appliance up`"
-        )
+    yield from _network(bundle.network, observed, len(seen))
+
+
+def _network(wanted: NetworkBundle, observed: Observed, services: int) -> Iterator[str]:
+    """A subnet that others use, or that cannot change now. One that the network has and nobody needs may stay."""
+    there = observed.network
+    for field in ("subnet", "subnet6"):
+        new, old = getattr(wanted, field), getattr(there, field) if there else ""
+        if not there:
+            for other in _met(new, observed.host.routes):
+                yield f"the subnet {new} meets {other}, which the engine's host already uses; set network.{field} to a free one"
+        elif new and new != old:
+            yield (
+                f"the network's subnet cannot change under {services} running services"
+                f" ({old or 'none'} → {new}); `appliance down` (data stays), then `appliance up`"
+            )
+
+
+def _met(subnet: str, routes: Iterable[str]) -> Iterator[str]:
+    """Those of the routes that a subnet overlaps; a default route overlaps everything and counts for nothing."""
+    wanted = ipaddress.ip_network(subnet) if subnet else None
+    for route in routes:
+        other = ipaddress.ip_network(route, strict=False)
+        if wanted and other.version == wanted.version and other.prefixlen > 0 and wanted.overlaps(other):
+            yield str(other)
 
 
 def _ring(bundle: Bundle, observed: Observed, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:

@@ -77,15 +77,17 @@ def _ports(ground: Ground) -> Findings:
 
 
 def _network(ground: Ground) -> Findings:
-    if not ground.spec.network.subnet:
-        return
-    subnet = ipaddress.IPv4Network(ground.spec.network.subnet)
-    for section, words in (("addresses", ground.spec.addresses), ("listen", ground.spec.listen.address)):
-        for word in words:
-            found = ipaddress.ip_address(word)
-            if found.version == 4 and not found.is_unspecified and found in subnet:
-                message = f"{subnet} holds {word}, which {'addresses' if section == 'addresses' else 'listen.address'} names"
-                yield ground.problem("wrong-subnet", ("network", "subnet"), message, "the containers need a network of their own")
+    for field in ("subnet", "subnet6"):
+        said = getattr(ground.spec.network, field)
+        if not said or not ground.whole("network", field):
+            continue
+        subnet = ipaddress.ip_network(said)
+        for section, words in (("addresses", ground.spec.addresses), ("listen.address", ground.spec.listen.address)):
+            for word in words:
+                found = ipaddress.ip_address(word)
+                if not found.is_unspecified and found in subnet:
+                    message, hint = f"{subnet} holds {word}, which {section} names", "the containers need a network of their own"
+                    yield ground.problem("wrong-subnet", ("network", field), message, hint)
 
 
 def _tls(ground: Ground, reader: Reader) -> Findings:

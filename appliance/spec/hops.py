@@ -13,6 +13,7 @@ MIB = 2**20
 PRIVATE = tuple(
     ipaddress.IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "198.18.0.0/15")
 )
+PRIVATE6 = ipaddress.IPv6Network("fc00::/7")  # RFC 4193
 _HOP = re.compile(r"(?:\[(?P<bracketed>[^\[\]]+)\]|(?P<bare>[^\[\]:\s]+))(?::(?P<port>\d+))?")
 _HOP_HINT = 'write "[mx.example.net]:25" for one host, or example.net for the MX of a domain'
 
@@ -83,7 +84,8 @@ def subnet(value: object) -> str | None:
     except ValueError:
         raise Fault(f"{word[:60]!r} is not a network such as 198.18.25.0/24", kind="wrong-subnet") from None
     if isinstance(found, ipaddress.IPv6Network):
-        raise Fault("the containers' network is IPv4", kind="wrong-subnet", hint="e.g. 198.18.25.0/24")
+        hint = f"e.g. 198.18.25.0/24; an IPv6 network stands in network.subnet6: {found}"
+        raise Fault("subnet is the containers' IPv4 network", kind="wrong-subnet", hint=hint)
     if "/" not in word or found.prefixlen > 26:
         raise Fault(f"{word} is too small: the services need a /26 or larger", kind="wrong-subnet", hint="e.g. 198.18.25.0/24")
     if found.prefixlen < 8:
@@ -94,6 +96,27 @@ def subnet(value: object) -> str | None:
         hint = f"take one of {', '.join(map(str, PRIVATE))}"
         raise Fault(f"{word} belongs to somebody: mail to its real owners would be lost", kind="wrong-subnet", hint=hint)
     return word
+
+
+def subnet6(value: object) -> str | None:
+    """A /64 of the private IPv6 addresses (RFC 4193), in its short form."""
+    if value is None:
+        return None
+    word = text(value, "a network such as fd12:3456:789a:1::/64")
+    hint = "e.g. fd12:3456:789a:1::/64; without the field one is derived from the name"
+    try:
+        found = ipaddress.ip_interface(word)
+    except ValueError:
+        raise Fault(f"{word[:60]!r} is not a network such as fd12:3456:789a:1::/64", kind="wrong-subnet") from None
+    if isinstance(found, ipaddress.IPv4Interface):
+        raise Fault("subnet6 is the containers' IPv6 network", kind="wrong-subnet", hint=hint)
+    if found.network.prefixlen != 64:
+        raise Fault(f"{word} is not a /64, the size of an IPv6 subnet (RFC 4291, 2.5.4)", kind="wrong-subnet", hint=hint)
+    if found.ip != found.network.network_address:
+        raise Fault(f"{word} is an address inside of a network", kind="wrong-subnet", hint=f"did you mean {found.network}?")
+    if not found.network.subnet_of(PRIVATE6):
+        raise Fault(f"{word} is not one of the private networks, {PRIVATE6}", kind="wrong-subnet", hint=hint)
+    return str(found.network)
 
 
 def selector(value: object) -> str:

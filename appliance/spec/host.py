@@ -55,6 +55,17 @@ class Network(Model):
             default="a /24 of 198.18.0.0/15 that follows from the name",
         ),
     ] = None
+    subnet6: Annotated[
+        str | None,
+        Kind("subnet6", "private IPv6 network", "fd12:3456:789a:1::/64", r"^[fF][cCdD][0-9a-fA-F:]+/64$"),
+        BeforeValidator(hops.subnet6),
+        About(
+            "IPv6 subnet of the containers, a /64 of fc00::/7; used only where the true client address arrives over IPv6",
+            "changing it makes the network and every container anew",
+            example="fd12:3456:789a:1::/64",
+            default="a /64 of fd00::/8 that follows from the name",
+        ),
+    ] = None
 
 
 class Tls(Model):

@@ -53,6 +53,10 @@ def bundle(*services: ServiceBundle, ring: str | None = "ring1") -> Bundle:
     return Bundle("t", NetworkBundle("t", "198.18.7.0/24", "198.18.7.1", "198.18.7.128/25"), volumes, services, ring)
 
 
+def with_ipv6() -> Bundle:
+    return replace(bundle(), network=replace(bundle().network, subnet6="fd00:7::/64"))
+
+
 def manifest(service: ServiceBundle) -> Manifest:
     marks = {
         f.path: FileMark(
@@ -212,6 +216,16 @@ def test_a_role_that_went_is_removed_and_its_data_stays() -> None:
             Wishes(),
             "`appliance down` (data stays)",
         ),
+        (
+            with_ipv6(),
+            observed(network=None, host=HostFacts("28", "1.51", (4, 6), 0, 0, 0, ("fd00::/16", "198.18.0.0/24"))),
+            Wishes(),
+            "the subnet fd00:7::/64 meets fd00::/16, which the engine's host already uses; set network.subnet6",
+        ),
+        (with_ipv6(), observed(network=replace(bundle().network, subnet6="fd00:8::/64")), Wishes(), "fd00:8::/64 → fd00:7::/64"),
+        (with_ipv6(), observed(network=bundle().network), Wishes(), "(none → fd00:7::/64); `appliance down`"),
+        # the engine serves IPv6 no more: the network may keep what nobody publishes
+        (bundle(), observed(network=with_ipv6().network), Wishes(), ""),
     ],
 )
 def test_dangers_are_refused_with_a_remedy(wanted: Bundle, seen: Observed, wishes: Wishes, words: str) -> None:

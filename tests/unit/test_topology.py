@@ -13,7 +13,7 @@ from appliance.keys.view import KeyView
 from appliance.render.bundle import Bundle
 from appliance.render.render import render
 from appliance.spec.model import RoleSettings, Spec
-from appliance.topology import Topology, derived_subnet, resolve
+from appliance.topology import Topology, derived_subnet, derived_subnet6, resolve
 
 EDGE = """
 summary: edge
@@ -194,6 +194,25 @@ def test_state_volumes_say_what_they_hold(catalog: dict[str, Role]) -> None:
 def test_the_subnet_follows_from_the_name() -> None:
     assert derived_subnet("example") == derived_subnet("example") != derived_subnet("other")
     assert str(derived_subnet("example")).startswith("198.1")
+    assert derived_subnet6("example") == derived_subnet6("example") != derived_subnet6("other")
+    assert (str(derived_subnet6("example"))[:2], derived_subnet6("example").prefixlen) == ("fd", 64)
+
+
+@pytest.mark.parametrize(
+    ("families", "network", "subnet6"),
+    [
+        ((4,), {}, ""),
+        ((4,), {"subnet6": "fd00:1::/64"}, ""),
+        ((4, 6), {}, str(derived_subnet6("t"))),
+        ((4, 6), {"subnet6": "fd00:1::/64"}, "fd00:1::/64"),
+    ],
+)
+def test_the_network_has_ipv6_only_where_ipv6_is_served(
+    catalog: dict[str, Role], families: tuple[int, ...], network: dict[str, str], subnet6: str
+) -> None:
+    topology = resolve(spec(network=network), catalog)
+    tags = {n.service.image: "x" for n in topology.nodes}
+    assert render(topology, KeyView(), tags, families).network.subnet6 == subnet6
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,11 @@ class MakeNetwork:
             self.made = str(self.site.api.post("/networks/create", network_body(network, marks))["Id"])
         except Refused as why:
             if "overlap" in why.words:
+                subnets, fields = network.subnet, "network.subnet"
+                if network.subnet6:
+                    subnets, fields = f"{subnets} or {network.subnet6}", f"{fields} or network.subnet6"
                 raise ApplianceError(
-                    f"the subnet {network.subnet} is taken on the engine's host: {why.words}",
-                    hint="set network.subnet to a free one",
+                    f"the subnet {subnets} is taken on the engine's host: {why.words}", hint=f"set {fields} to a free one"
                 ) from None
             raise
 
