@@ -76,7 +76,10 @@ class PortHolder:
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What the engine says of its host. ``families``: those in which a published port sees the true client address."""
+    """What the engine says of its host. ``families``: those in which a published port sees the true client address.
+
+    ``without_ipv6``: a sentence that says why 6 is not among them, and what brings it; "" when it is.
+    """
 
     engine: str  # version
     api: str
@@ -88,6 +91,7 @@ class HostFacts:
     clock_skew: float = 0.0  # seconds, controller minus engine
     warnings: tuple[str, ...] = ()
     architecture: str = ""  # the kernel's word: x86_64, aarch64 …
+    without_ipv6: str = ""
 
 
 @dataclass(frozen=True)

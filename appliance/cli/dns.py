@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.cli.app import App, pass_app
+from appliance.cli.families import bound
 from appliance.errors import Exit, Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def _families(app: App) -> tuple[int, ...]:
     except Unavailable as why:
         app.say(f"note: no engine to ask which address families it serves truly ({why.message}); all of the spec's are printed")
         families = (4, 6)
-    bound = {ip_address(a).version for a in app.spec().listen.address}
-    served = tuple(f for f in families if not bound or f in bound)
+    served = bound(app.spec(), families)
     for address in app.spec().addresses:
         if (version := ip_address(address).version) not in served:
             app.say(f"note: {address} gets no record: mail is not served over IPv{version} here (`appliance doctor` says why)")

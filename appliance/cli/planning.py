@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance.cli import families
 from appliance.cli.app import App
 from appliance.cli.farewell import farewell, left
 from appliance.plan import Plan, Wishes, plan
@@ -51,7 +52,7 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
         allow_remove=frozenset(allow_remove),
         adopt=adopt,
         missing_keys=app.ring().missing(app.spec()),
-        notes=tuple(_notes(app)),
+        notes=tuple(_notes(app, observed)),
     )
     order = plan(wanted, observed, wishes)
     before = {
@@ -69,10 +70,12 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
     return Planned(order, observed, before, leaving)
 
 
-def _notes(app: App) -> list[str]:
+def _notes(app: App, observed: Observed) -> list[str]:
     from appliance.keys import fetched
 
     notes = [f"{p.at}: {p.message}" for p in app.loaded().warnings]
+    if missed := families.missed(app.spec(), observed.host):
+        notes.append(missed)
     notes += app.ring().warnings(app.spec())
     notes += [
         f"roles.{r.name} is off: {r.without}"

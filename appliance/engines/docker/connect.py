@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import docker
@@ -22,8 +23,17 @@ OLDEST_API = (1, 41)
 TIMEOUT = 60  # seconds
 
 
-def open_client(host: str | None = None) -> tuple[docker.DockerClient, str, Callable[[], None]]:
-    """(client, where: unix, tcp or ssh, close).
+class Reached(NamedTuple):
+    """An engine that answers. ``where``: unix, tcp or ssh; ``shell``: argv of a shell on its host, empty where there is none."""
+
+    client: docker.DockerClient
+    where: str
+    close: Callable[[], None]
+    shell: tuple[str, ...] = ()
+
+
+def open_client(host: str | None = None) -> Reached:
+    """The engine that DOCKER_HOST (or ``host``) names.
 
     Raises Unavailable, with what to do, when the engine does not answer or may not be used; UsageError for a DOCKER_HOST of
     another form.
@@ -33,15 +43,15 @@ def open_client(host: str | None = None) -> tuple[docker.DockerClient, str, Call
     if url.scheme == "ssh":
         tunnel = Tunnel(url)
         try:
-            return _client(f"unix://{tunnel.socket}", host), "ssh", tunnel.close
+            return Reached(_client(f"unix://{tunnel.socket}", host), "ssh", tunnel.close, tunnel.shell)
         except BaseException:
             tunnel.close()
             raise
     if url.scheme == "unix":
         _may_use(url.path)
-        return _client(f"unix://{url.path}", host), "unix", _nothing
+        return Reached(_client(f"unix://{url.path}", host), "unix", _nothing, ("sh", "-s"))
     if url.scheme in ("tcp", "http", "https"):
-        return _client(host, host), "tcp", _nothing
+        return Reached(_client(host, host), "tcp", _nothing)
     raise UsageError(f"DOCKER_HOST is {host!r}", hint="unix:///path, tcp://host:2376 or ssh://user@host are understood")
 
 

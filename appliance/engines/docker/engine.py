@@ -27,17 +27,22 @@ from appliance.plan.model import Plan
 
 def connect(host: str | None = None) -> DockerEngine:
     """The engine that DOCKER_HOST (or ``host``) names. Raises Unavailable, with what to do."""
-    client, where, close = open_client(host)
-    return DockerEngine(client, where, close)
+    reached = open_client(host)
+    return DockerEngine(reached.client, reached.where, reached.close, reached.shell)
 
 
 class DockerEngine:
-    """One host through the Docker API. ``client``: the docker SDK's client; ``where``: unix (this machine), tcp or ssh."""
+    """One host through the Docker API. ``client``: the docker SDK's client; ``where``: unix (this machine), tcp or ssh.
+
+    ``shell``: argv of a shell on that host, with which observe() looks how dockerd was started; empty where there is none.
+    """
 
     runner: type[Runner] = Runner
 
-    def __init__(self, client: docker.DockerClient, where: str = "unix", close: Callable[[], None] = nothing) -> None:
-        self.client, self.where, self._close = client, where, close
+    def __init__(
+        self, client: docker.DockerClient, where: str = "unix", close: Callable[[], None] = nothing, shell: Sequence[str] = ()
+    ) -> None:
+        self.client, self.where, self._close, self.shell = client, where, close, shell
         self.api = Api(client)
 
     def close(self) -> None:
@@ -52,7 +57,7 @@ class DockerEngine:
 
     def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = (), manifests: bool = True) -> Observed:
         """The instance as it is; see observe.py."""
-        observed = observe(self.api, instance, ports, local=self.local)
+        observed = observe(self.api, instance, ports, local=self.local, shell=self.shell)
         return with_manifests(self.api, observed) if manifests else observed
 
     def manifests(self, observed: Observed, wanted: Mapping[str, str]) -> Observed:

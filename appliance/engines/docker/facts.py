@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 from appliance.engines.docker.api import seconds_of
+from appliance.engines.docker.daemon import Daemon, without_ipv6
 from appliance.observed import HostFacts
 from appliance.render.bundle import NetworkBundle
-
-#: from this version on ip6tables is on unless somebody switched it off
-IP6TABLES_SINCE = 27
-DAEMON_SETTINGS = Path("/etc/docker/daemon.json")
 
 
 def host_facts(
@@ -27,23 +23,25 @@ def host_facts(
     networks: Sequence[Mapping[str, Any]],
     ours: NetworkBundle | None,
     asked_at: tuple[float, float],
+    daemon: Daemon | None = None,
     *,
     local: bool,
 ) -> HostFacts:
     """The facts of /info and /networks. ``asked_at``: this machine's clock before and after /info."""
-    settings = _daemon_settings() if local else {}
+    without = _without_ipv6(info, ours, daemon)
     memory_free, disk_free = _local_room(info) if local else (0, 0)
     system = seconds_of(str(info.get("SystemTime", "")))
     return HostFacts(
         engine=str(info.get("ServerVersion", "")),
         api=api,
-        families=_families(info, settings, local=local),
+        families=(4,) if without else (4, 6),
         memory=int(info.get("MemTotal", 0)),
         memory_free=memory_free,
         disk_free=disk_free,
         routes=tuple(sorted(_routes(networks, ours, local=local))),
         clock_skew=round(sum(asked_at) / 2 - system, 3) if system else 0.0,
-        warnings=tuple(_warnings(info)),
+        warnings=tuple(_warnings(info, daemon)),
+        without_ipv6=without,
         architecture=str(info.get("Architecture", "")),
     )
 
@@ -53,17 +51,22 @@ def is_rootless(info: Mapping[str, Any]) -> bool:
     return any("rootless" in str(option) for option in info.get("SecurityOptions") or ())
 
 
-def _families(info: Mapping[str, Any], settings: Mapping[str, Any], *, local: bool) -> tuple[int, ...]:
-    """Those in which a published port sees the true client address. 4 always; 6 only with ip6tables (else a proxy hides it)."""
-    major = re.match(r"\d+", str(info.get("ServerVersion", "")))
-    default = bool(major) and int(major.group()) >= IP6TABLES_SINCE if major else False
-    six = bool(settings.get("ip6tables", default)) and not is_rootless(info)
-    if local and not _has_ipv6():
-        six = False
-    return (4, 6) if six else (4,)
+def _without_ipv6(info: Mapping[str, Any], ours: NetworkBundle | None, daemon: Daemon | None) -> str:
+    """Why a published port does not see the true client address over IPv6. The network counts: without IPv6 in it a proxy carries
+    IPv6 clients into it, under its gateway's address.
+    """
+    if why := without_ipv6(info, daemon):
+        return why
+    if ours and not ours.subnet6:
+        return (
+            f"IPv6 is left out: the network {ours.name} was made without it; `appliance down` (data stays), then `appliance up`"
+        )
+    return ""
 
 
-def _warnings(info: Mapping[str, Any]) -> Iterator[str]:
+def _warnings(info: Mapping[str, Any], daemon: Daemon | None) -> Iterator[str]:
+    if daemon and daemon.machine == info.get("Name") and not daemon.on("iptables", default=True):
+        yield "dockerd runs with iptables off: it hides the clients' addresses, so that limits, bans and SPF judge the wrong one"
     if is_rootless(info):
         yield "the engine is rootless: it usually hides the clients' addresses, so that limits, bans and SPF judge the wrong one"
     if not info.get("MemoryLimit", True):
@@ -82,7 +85,7 @@ def _routes(networks: Sequence[Mapping[str, Any]], ours: NetworkBundle | None, *
         if pool.get("Subnet")
     }
     if local:
-        found |= set(_kernel_routes())
+        found |= {*_kernel_routes(), *_kernel_routes6()}
     return {route for route in found if route not in mine and _is_network(route)}
 
 
@@ -105,6 +108,19 @@ def _kernel_routes(table: Path = Path("/proc/net/route")) -> Iterator[str]:
         yield str(IPv4Network(f"{destination}/{mask}", strict=False))
 
 
+def _kernel_routes6(table: Path = Path("/proc/net/ipv6_route")) -> Iterator[str]:
+    """The IPv6 networks that this machine has routes to; single addresses, link-local and multicast are left out."""
+    try:
+        lines = table.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        destination, length = line.split()[:2]
+        network = IPv6Network((bytes.fromhex(destination), int(length, 16)))
+        if network.prefixlen < 128 and not network.is_link_local and not network.is_multicast:
+            yield str(network)
+
+
 def _local_room(info: Mapping[str, Any]) -> tuple[int, int]:
     """(available memory, free disk below the engine's folder) in bytes; 0 for what may not be read."""
     memory = 0
@@ -115,21 +131,6 @@ def _local_room(info: Mapping[str, Any]) -> tuple[int, int]:
     except OSError:
         return memory, 0
     return memory, disk.f_bavail * disk.f_frsize
-
-
-def _daemon_settings() -> Mapping[str, Any]:
-    try:
-        found = json.loads(DAEMON_SETTINGS.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _has_ipv6() -> bool:
-    try:
-        return bool(Path("/proc/net/if_inet6").read_text(encoding="ascii").strip())
-    except OSError:
-        return False
 
 
 def clock() -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from appliance.engines import manifest as manifests
 from appliance.engines.docker import archive
 from appliance.engines.docker.api import Api, Refused
+from appliance.engines.docker.daemon import look
 from appliance.engines.docker.facts import clock, host_facts
 from appliance.engines.docker.holders import holders
 from appliance.engines.docker.labels import INSTANCE, PACKAGES, PREVIOUS, RING, ROLE, SERVICE, of_instance
@@ -23,10 +24,13 @@ Json = Mapping[str, Any]
 THREADS = 8  # more gain nothing: the engine answers from one lock
 
 
-def observe(api: Api, instance: str, ports: Sequence[tuple[str, int]], *, local: bool) -> Observed:
-    """Everything the plan needs. ``ports``: (address, port) pairs whose holders are sought; ``local``: the engine is here."""
+def observe(api: Api, instance: str, ports: Sequence[tuple[str, int]], *, local: bool, shell: Sequence[str] = ()) -> Observed:
+    """Everything the plan needs. ``ports``: (address, port) pairs whose holders are sought; ``local``: the engine is here.
+
+    ``shell``: argv of a shell on the engine's host, by which dockerd's settings are looked at.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        info = pool.submit(_timed_info, api)
+        info, settings = pool.submit(_timed_info, api), pool.submit(look, shell)
         images = pool.submit(api.get, "/images/json", filters={"reference": ["appliance/*"]})
         volumes = pool.submit(api.get, "/volumes", filters=of_instance(instance))
         networks = pool.submit(api.get, "/networks")
@@ -36,7 +40,7 @@ def observe(api: Api, instance: str, ports: Sequence[tuple[str, int]], *, local:
         looks = _Images(api, pool, {c["ImageID"] for c in ours})
         said, asked_at = info.result()
         seen = _services([d.result() for d in details], looks, limits_of(said))
-        network = network_of(networks.result(), instance)
+        network, version = network_of(networks.result(), instance), ".".join(map(str, api.version))
         rings: dict[str, str | None] = {v["Name"]: (v.get("Labels") or {}).get(RING) for v in volumes.result()["Volumes"] or ()}
         return Observed(
             instance=instance,
@@ -48,7 +52,7 @@ def observe(api: Api, instance: str, ports: Sequence[tuple[str, int]], *, local:
             packages={t: (i.get("Labels") or {}).get(PACKAGES, "") for i in images.result() for t in i.get("RepoTags") or ()},
             ports=holders(instance, ports, containers, local=local),
             ring_id=next((r for r in (*(s.ring_id for s in seen.values()), *rings.values()) if r), None),
-            host=host_facts(said, ".".join(map(str, api.version)), networks.result(), network, asked_at, local=local),
+            host=host_facts(said, version, networks.result(), network, asked_at, settings.result(), local=local),
         )
 
 

@@ -26,8 +26,6 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 def command(url: SplitResult, local: str) -> list[str]:
     """The ssh command line: ssh://[user@]host[:port][/path/of/the/remote/socket]."""
-    target = f"{unquote(url.username)}@{url.hostname}" if url.username else str(url.hostname)
-    port = ["-p", str(url.port)] if url.port else []
     remote = url.path if url.path not in ("", "/") else REMOTE_SOCKET
     options = [
         "-o",
@@ -35,15 +33,39 @@ def command(url: SplitResult, local: str) -> list[str]:
         "-o",
         "ServerAliveInterval=15",
         "-o",
-        "ControlMaster=no",
+        "ControlMaster=yes",
         "-o",
-        "ControlPath=none",
+        "ControlPersist=no",
+        "-o",
+        f"ControlPath={control(local)}",
     ]
+    port, target = _target(url)
     return ["ssh", "-nNT", *options, *port, "-L", f"{local}:{remote}", "--", target]
 
 
+def session(url: SplitResult, local: str) -> list[str]:
+    """A shell on the other side, which reads its commands from standard input: through the connection of :func:`command`."""
+    port, target = _target(url)
+    options = ["-o", "BatchMode=yes", "-o", "ControlMaster=no", "-o", f"ControlPath={control(local)}"]
+    return ["ssh", "-T", *options, *port, "--", target, "sh -s"]
+
+
+def _target(url: SplitResult) -> tuple[list[str], str]:
+    """(-p PORT, [user@]host)."""
+    target = f"{unquote(url.username)}@{url.hostname}" if url.username else str(url.hostname)
+    return ["-p", str(url.port)] if url.port else [], target
+
+
+def control(local: str) -> str:
+    """The socket beside the forwarded one by which a second session uses the same connection: nobody logs in twice."""
+    return f"{local}.ssh"
+
+
 class Tunnel:
-    """A running ssh. ``socket``: the path of the local end, in a folder that only this user may enter."""
+    """A running ssh. ``socket``: the path of the local end, in a folder that only this user may enter.
+
+    ``shell``: argv of a shell on the other side, through the same connection.
+    """
 
     def __init__(self, url: SplitResult) -> None:
         if not url.hostname:
@@ -53,6 +75,7 @@ class Tunnel:
         # not TMPDIR: a socket's path has at most 107 bytes (unix(7))
         self.folder = Path(tempfile.mkdtemp(prefix="appliance-", dir="/tmp"))
         self.socket = str(self.folder / "docker.sock")
+        self.shell = tuple(session(url, self.socket))
         self._errors = (self.folder / "ssh.log").open("w+b")
         self._ssh = subprocess.Popen(
             command(url, self.socket), stdin=subprocess.DEVNULL, stderr=self._errors, preexec_fn=_die_with_us
