@@ -17,15 +17,21 @@ DISK_LEFT = 2 * 2**30
 def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
     """Sentences; apply does nothing while there is one."""
     yield from _ring(bundle, observed, adopt, missing_keys)
-    seen = {s.name for s in bundle.services}
-    taken = {(p.address, p.port): p.who for p in observed.ports}
-    for service in bundle.services:
-        for port in service.runtime.ports:
-            who = next((w for (a, n), w in taken.items() if n == port.host_port and _meet(a, port.address)), None)
-            if who:
-                place = f"port {port.address}:{port.host_port} ({port.name})"
-                yield f"{place} is held by {who}; stop it, or set listen.ports.{port.name}"
-    yield from _network(bundle.network, observed, len(seen))
+    yield from _ports(bundle, observed)
+    yield from _network(bundle.network, observed, len(bundle.services))
+
+
+def _ports(bundle: Bundle, observed: Observed) -> Iterator[str]:
+    """One sentence for a listener and who holds its port, in whichever family."""
+    told = set()
+    for port in (p for service in bundle.services for p in service.runtime.ports):
+        held = (h for h in observed.ports if h.port == port.host_port and _meet(h.address, port.address))
+        who = next((h.who for h in held), None)
+        if who and (port.name, who) not in told:
+            told.add((port.name, who))
+            place = f"[{port.address}]" if ":" in port.address else port.address
+            remedy = f"stop it, or set listen.ports.{port.name}"
+            yield f"port {place}:{port.host_port} ({port.name}) is held by {who}; {remedy}"
 
 
 def _network(wanted: NetworkBundle, observed: Observed, services: int) -> Iterator[str]:
