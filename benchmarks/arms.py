@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.bench.load import Load, Outcome, run
-from appliance.errors import ApplianceError
 from appliance.spec import example
 from appliance.spec.model import Ports
 from benchmarks import cgroup
@@ -102,8 +100,7 @@ class Arm:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.what}: {len(outcome.accepted) - len(stored)} of {len(outcome.accepted)} not stored")
             time.sleep(0.3)
-            with contextlib.suppress(ApplianceError):  # a store that rests is asked again
-                stored = self.stored()
+            stored = self.stored()
         return Delivery(outcome, tuple(stored), cgroup.cpu(self.client, self.name) - before)
 
     def rate(self, load: Load, **changes: object) -> float:
