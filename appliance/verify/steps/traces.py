@@ -13,8 +13,8 @@ BAD = re.compile(r"\b(warning|error|fatal|panic)\b[: ]", re.IGNORECASE)
 DATE = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[\w.-]+ (?=[\w/.-]+\[))?)?"
 #: `postfix/smtpd[7]:`, `imap(bob@example.org)<7><session>:`, `unbound[1:0]`
 PROGRAM = r"[\w/.-]+(?:\([^\s()]*\)|\[[\d:]+\]|<[^\s<>]*>)*:?"
-#: A daemon says so itself: where a line begins, after its own name, or as a runtime's last words. Further to the right the words may
-#: be a stranger's (`helo=<panic:>`).
+#: A daemon says so itself: where a line begins, after its own name, or as a runtime's last words. Further to the right the words
+#: may be a stranger's (`helo=<panic:>`).
 DIED = re.compile(
     rf"{DATE}{PROGRAM} (?:fatal|panic)(?: error)?: "
     r"|(?:panic|fatal error): |Segmentation fault|Traceback \(most recent call last\):",
