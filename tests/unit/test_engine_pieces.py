@@ -7,6 +7,7 @@ import socket
 import struct
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,8 +55,6 @@ SERVICE = ServiceBundle(
 # -- manifests ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("runtime", [FULL, LEAST])
 def test_a_manifest_survives_its_json(runtime: object) -> None:
-    from dataclasses import replace
-
     service = replace(SERVICE, runtime=runtime)  # type: ignore[arg-type]
     made = manifests.manifest_of(service, "release1", time=1.5, who="me@here", controller="0.1")
     assert manifests.load(manifests.dump(made)) == made
@@ -200,6 +199,8 @@ def test_routes_are_those_of_others() -> None:
 def test_a_network_is_read_back_as_it_was_made(network: NetworkBundle) -> None:
     assert network_of([{"Name": "other"}, network_body(network, {})], "t") == network
     assert network_of([], "t") is None
+    # a pool alone carries nothing: the engine forwards IPv6 only where it is enabled
+    assert network_of([{**network_body(network, {}), "EnableIPv6": False}], "t") == replace(network, subnet6="")
 
 
 @pytest.mark.parametrize(
@@ -289,8 +290,6 @@ def test_an_engine_that_cannot_be_reached(host: str, message: str) -> None:
 
 # -- releases -----------------------------------------------------------------------------------------------------------
 def test_the_last_five_releases_stay() -> None:
-    from dataclasses import replace
-
     made = manifests.manifest_of(SERVICE, "", time=0, who="", controller="")
     every = [replace(made, release=f"r{n}", time=float(n)) for n in range(7)] + [replace(made, release="r0", time=99.0)]
     assert old_releases(every) == {"r1", "r2"}

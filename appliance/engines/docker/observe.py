@@ -68,7 +68,7 @@ def network_of(networks: Sequence[Json], name: str) -> NetworkBundle | None:
         return None
     pools = (found.get("IPAM") or {}).get("Config") or []
     four: Json = next((p for p in pools if ":" not in p.get("Subnet", "")), {})
-    six: Json = next((p for p in pools if ":" in p.get("Subnet", "")), {})
+    six: Json = next((p for p in pools if ":" in p.get("Subnet", "") and found.get("EnableIPv6")), {})
     return NetworkBundle(name, four.get("Subnet", ""), four.get("Gateway", ""), four.get("IPRange", ""), six.get("Subnet", ""))
 
 
