@@ -17,7 +17,7 @@ from tests.instances import Instances
 if TYPE_CHECKING:
     import docker
 
-ROOMS = ("controller", "delivery")
+ROOMS = ("controller", "footprint", "delivery")
 
 
 def main() -> int:

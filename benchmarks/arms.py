@@ -54,9 +54,11 @@ EVERYBODY = [user(i) for i in range(USERS)]
 
 
 class Arm:
-    """An instance under load. Loads run one after the other; each waits until all of it is stored."""
+    """An instance under load. Loads run one after the other; each waits until all of it is stored. ``more``: words for `up`."""
 
-    def __init__(self, client: docker.DockerClient, instances: Instances, folder: Path, what: str, roles: str) -> None:
+    def __init__(
+        self, client: docker.DockerClient, instances: Instances, folder: Path, what: str, roles: str, *more: str
+    ) -> None:
         self.name, self.client, self.what, self.folder = instances.new(what), client, what, folder / what
         self.folder.mkdir(parents=True)
         ports = dict(zip(Ports.model_fields, free_ports(len(Ports.model_fields)), strict=True))
@@ -76,7 +78,7 @@ class Arm:
         )
         self.spec.write_text(text)
         self.where = Appliance(self.name, self.spec, ports, client)
-        self.up = process(appliance(self.spec, "-y", "up", "--no-verify"), cwd=self.folder)
+        self.up = process(appliance(self.spec, "-y", "up", *more), cwd=self.folder)
         shutil.rmtree(self.folder / "out", ignore_errors=True)
 
     @cached_property
