@@ -17,7 +17,7 @@ from tests.instances import Instances
 if TYPE_CHECKING:
     import docker
 
-ROOMS = ("controller", "footprint", "delivery")
+ROOMS = ("controller", "footprint", "delivery", "logins")
 
 
 def main() -> int:

@@ -54,15 +54,26 @@ EVERYBODY = [user(i) for i in range(USERS)]
 
 
 class Arm:
-    """An instance under load. Loads run one after the other; each waits until all of it is stored. ``more``: words for `up`."""
+    """An instance under load. Loads run one after the other; each waits until all of it is stored. ``more``: words for `up`.
+
+    ``hashes``: of PASSWORD, for the first users instead of a cheap one.
+    """
 
     def __init__(
-        self, client: docker.DockerClient, instances: Instances, folder: Path, what: str, roles: str, *more: str
+        self,
+        client: docker.DockerClient,
+        instances: Instances,
+        folder: Path,
+        what: str,
+        roles: str,
+        *more: str,
+        hashes: Sequence[str] = (),
     ) -> None:
         self.name, self.client, self.what, self.folder = instances.new(what), client, what, folder / what
         self.folder.mkdir(parents=True)
         ports = dict(zip(Ports.model_fields, free_ports(len(Ports.model_fields)), strict=True))
         mailboxes = {a: {"password": hashed(PASSWORD)} for a in EVERYBODY}
+        mailboxes |= {user(i): {"password": text} for i, text in enumerate(hashes)}
         (self.folder / "signatures").mkdir()
         for path, data in example.files().items():
             if path.startswith("example-signatures/"):
