@@ -24,7 +24,10 @@ class FileMark:
 
 @dataclass(frozen=True)
 class Manifest:
-    """``manifest.json`` of a generation: enough to roll back to it. ``time``: seconds since the epoch, ``who``: user@host."""
+    """``manifest.json`` of a generation: enough to roll back to it. ``time``: seconds since the epoch.
+
+    ``who``: user@host:folder of the spec, of whoever applied it.
+    """
 
     service: str
     live: str
@@ -108,3 +111,9 @@ class Observed:
     ports: tuple[PortHolder, ...] = ()  # holders that are not this instance
     ring_id: str | None = None
     host: HostFacts = HostFacts("", "", (4,), 0, 0, 0, ())
+
+    @property
+    def rings(self) -> frozenset[str]:
+        """Ids of the key rings that it belongs to: its containers' or, where there is none, its volumes'."""
+        services = frozenset(s.ring_id for s in self.services.values() if s.ring_id)
+        return services or frozenset(r for r in (*self.volumes.values(), self.ring_id) if r)

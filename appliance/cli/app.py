@@ -163,6 +163,14 @@ class App:
             keys = replace(keys, removed=keys.removed.union(removed))
         return render(self.topology(), keys, self.tags(), families)
 
+    @property
+    def who(self) -> str:
+        """Who runs this, from where, as releases and the lock say it: ``user@host:folder``."""
+        import getpass
+        import socket
+
+        return f"{getpass.getuser()}@{socket.gethostname()}:{self.folder.resolve()}"
+
     def engine(self) -> Engine:
         """The hands on the host that DOCKER_HOST names, this one without it."""
         return self._engine

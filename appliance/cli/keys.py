@@ -162,7 +162,8 @@ def _refuse_second_ring(app: App) -> None:
     if running:
         raise ApplianceError(
             f"{app.spec().name} runs already with the ring {running}, which is not here",
-            hint="`appliance keys pull` brings it here, or `appliance keys import` from where it is",
+            hint="`appliance keys pull` brings it here, or `appliance keys import` from where it is; if it is lost after a"
+            " `down`, `appliance up --adopt` makes a new one",
         )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.keys import make, removed
+from appliance.keys import adopted, make, removed
 from appliance.keys.folder import Folder, read
 from appliance.keys.identity import HMAC_KEY, RING_JSON, Identity, parse, read_identity
 from appliance.keys.ring import KeyRing
 
 _KEY = re.compile(r"(dkim/[^/]+/[^/]+|tls/key|acme/account|internal/[a-z]+-key)\.pem")
 _CERTIFICATE = re.compile(r"(tls/cert|internal/(ca|[a-z]+-cert))\.pem")
+_LISTS = (adopted.ADOPTED, removed.REMOVED)
 _LARGEST = 64 * 1024  # bytes; the longest chain of certificates is a tenth of it
 
 
@@ -117,6 +118,8 @@ def check(ref: str, data: bytes, place: str) -> None:
     """Raises ApplianceError when a file is not the key, the certificate or the list that its name says."""
     if ref == removed.REMOVED:
         removed.parse(data, place)
+    elif ref == adopted.ADOPTED:
+        adopted.parse(data, place)
     elif _KEY.fullmatch(ref):
         make.parse_key(data, place, ours=False)
     else:
@@ -131,4 +134,4 @@ def _identity(copy: Copy) -> Identity:
 
 
 def _known(name: str) -> bool:
-    return name in (RING_JSON, HMAC_KEY, removed.REMOVED) or bool(_KEY.fullmatch(name) or _CERTIFICATE.fullmatch(name))
+    return name in (RING_JSON, HMAC_KEY, *_LISTS) or bool(_KEY.fullmatch(name) or _CERTIFICATE.fullmatch(name))

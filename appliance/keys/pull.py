@@ -42,7 +42,8 @@ def pull(
     here = ring.identity
     places = {place.ref: place for place in sorted(carried, key=lambda c: c.running)}  # a running service's is taken
     if not places:
-        raise ApplianceError(f"the instance {spec.name} has no keys on this engine", hint="DOCKER_HOST names another engine")
+        hint = "DOCKER_HOST names another engine; after a `down`, where no copy of the ring is left, `appliance up --adopt`"
+        raise ApplianceError(f"the instance {spec.name} has no keys on this engine", hint=hint)
     if here and here.ring_id != ring_id:
         hint = "move that folder away first, if its keys are not in use"
         raise ApplianceError(f"{ring.folder} is another ring ({here.ring_id}) than the instance's ({ring_id})", hint=hint)

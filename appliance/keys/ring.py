@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.errors import ApplianceError
-from appliance.keys import given, leaf, make, removed
+from appliance.keys import adopted, given, leaf, make, removed
 from appliance.keys.folder import Folder
 from appliance.keys.identity import RING_JSON, Identity, make_identity, read_identity
 from appliance.keys.lacking import lacking
@@ -80,6 +80,11 @@ class KeyRing:
         """The ring's id, None before there is one."""
         return self.identity.ring_id if self.identity else None
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ring's id and those of the rings that it took over: what carries one of them is this ring's."""
+        return adopted.read(self.files).union([self.ring_id] if self.ring_id else ())
+
     # -- reading -----------------------------------------------------------------------------------------------------
     def view(self, spec: Spec) -> KeyView:
         """Fingerprints, public halves and tokens.
@@ -97,7 +102,8 @@ class KeyRing:
         if identity is None:
             return KeyView(None, {}, public, {})
         tokens = {purpose: identity.token(purpose) for purpose in TOKENS}
-        return KeyView(identity.ring_id, fingerprints, public, tokens, frozenset(r.address for r in removed.read(self.files)))
+        once = frozenset(r.address for r in removed.read(self.files))
+        return KeyView(identity.ring_id, fingerprints, public, tokens, once, adopted.read(self.files))
 
     def read(self, ref: str, spec: Spec) -> bytes:
         """The bytes of an entry, as a daemon gets them. Raises ApplianceError when there is no such entry."""

@@ -36,7 +36,7 @@ class KeyView:
     ``fingerprints``: ref → HMAC of the bytes. ``public``: ref → public half (DKIM: the base64 of ``p=``; certificates: SHA-256
     of the public key as colon-separated upper-case hexadecimal, Postfix's fingerprint form). ``tokens``: purpose → unguessable
     name part (``probe``, ``double-bounce``), derived with a key of the ring. What is not there reads ``(new at up)``.
-    ``removed``: addresses that had a mailbox once.
+    ``removed``: addresses that had a mailbox once. ``adopted``: ids of rings whose instance this one took over.
     """
 
     ring_id: str | None = None
@@ -44,6 +44,7 @@ class KeyView:
     public: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, str] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    adopted: frozenset[str] = frozenset()
 
     def fingerprint(self, ref: str) -> str | None:
         """The fingerprint of a key that exists."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from appliance.observed import FileMark, Manifest, Observed, ObservedService, basis_of
 from appliance.plan.dangers import refusals, warnings
 from appliance.plan.model import Action, Change, FileChange, Plan, Resource
+from appliance.plan.rings import label_change
 from appliance.plan.words import package_changes, packages_said, runtime_change
 from appliance.render.bundle import ON_CHANGE_ORDER, Bundle, Runtime, SecretFile, ServiceBundle
 
@@ -31,7 +32,7 @@ class Wishes:
 def plan(bundle: Bundle, observed: Observed, wishes: Wishes | None = None) -> Plan:
     """Desired and observed state → Plan. An empty plan means that both agree in everything that can be seen."""
     wishes = wishes or Wishes()
-    changes = [_change(s, observed.services.get(s.name), observed.packages) for s in bundle.services]
+    changes = [_change(bundle, s, observed.services.get(s.name), observed.packages) for s in bundle.services]
     if wishes.removes_people and all(c.action in ("keep", "update") for c in changes):
         changes.reverse()
     wanted = {s.name for s in bundle.services}
@@ -42,7 +43,7 @@ def plan(bundle: Bundle, observed: Observed, wishes: Wishes | None = None) -> Pl
         changes=(*gone, *changes),
         resources=tuple(_resources(bundle, observed, wishes)),
         settle=observed.previous,
-        warnings=(*wishes.notes, *warnings(bundle, observed, wishes.allow_remove)),
+        warnings=(*wishes.notes, *warnings(bundle, observed, allow_remove=wishes.allow_remove, adopt=wishes.adopt)),
         refusals=tuple(refusals(bundle, observed, adopt=wishes.adopt, missing_keys=wishes.missing_keys)),
         adopt=wishes.adopt,
         basis=basis_of(observed.services),
@@ -54,13 +55,13 @@ def _removal(seen: ObservedService) -> Change:
     return Change(seen.name, "remove", ("its role is off, or gone from the spec",), interrupts=ports)
 
 
-def _change(wanted: ServiceBundle, seen: ObservedService | None, labels: Mapping[str, str]) -> Change:
+def _change(bundle: Bundle, wanted: ServiceBundle, seen: ObservedService | None, labels: Mapping[str, str]) -> Change:
     if seen is None:
         files = tuple(FileChange(f.path, "added", f.on_change, f.secret, f.source) for f in wanted.files)
         return Change(wanted.name, "create", ("it does not exist yet",), files, bundle=wanted, parsed=True)
     # equal digests are equal files: the manifest was not even read
     files = () if seen.current == wanted.live else tuple(_file_changes(wanted, seen.manifest))
-    action, why = _action(wanted, seen, files)
+    action, why = _action(wanted, seen, files, label_change(bundle, seen.ring_id))
     packages: tuple[str, ...] = ()
     if seen.runtime.image != wanted.runtime.image and seen.image_packages:
         old, new = seen.image_packages, labels.get(wanted.runtime.image, "")
@@ -82,8 +83,10 @@ def _parsed(files: tuple[FileChange, ...]) -> bool:
     return any(f.on_change in ("reload", "restart") for f in files)
 
 
-def _action(wanted: ServiceBundle, seen: ObservedService, files: tuple[FileChange, ...]) -> tuple[Action, tuple[str, ...]]:
-    differences = tuple(_runtime_differences(seen.runtime, wanted.runtime))
+def _action(
+    wanted: ServiceBundle, seen: ObservedService, files: tuple[FileChange, ...], label: str
+) -> tuple[Action, tuple[str, ...]]:
+    differences = (*([label] if label else ()), *_runtime_differences(seen.runtime, wanted.runtime))
     if differences:
         return "replace", differences
     if seen.current is None:

@@ -6,8 +6,9 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from appliance.observed import Observed
-from appliance.plan.words import human_size, some
-from appliance.render.bundle import NEW_AT_UP, Bundle, NetworkBundle
+from appliance.plan import rings
+from appliance.plan.words import human_size
+from appliance.render.bundle import Bundle, NetworkBundle
 
 #: seconds between the controller's clock and the engine's from which signatures and logs mislead
 CLOCK_SKEW = 5.0
@@ -16,7 +17,7 @@ DISK_LEFT = 2 * 2**30
 
 def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
     """Sentences; apply does nothing while there is one."""
-    yield from _ring(bundle, observed, adopt, missing_keys)
+    yield from rings.refusals(bundle, observed, adopt=adopt, missing_keys=missing_keys)
     yield from _ports(bundle, observed)
     yield from _network(bundle.network, observed, len(bundle.services))
 
@@ -58,41 +59,16 @@ def _met(subnet: str, routes: Iterable[str]) -> Iterator[str]:
             yield str(other)
 
 
-def _ring(bundle: Bundle, observed: Observed, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
-    if observed.ring_id and bundle.ring_id is None:
-        yield (
-            f"{bundle.instance} runs with the key ring {observed.ring_id}, and {len(missing_keys)} keys are not here;"
-            " `appliance keys pull` or `appliance keys import` brings them"
-        )
-    elif observed.ring_id and observed.ring_id != bundle.ring_id and not adopt:
-        yield (
-            f"{bundle.instance} belongs to the key ring {observed.ring_id}, and the ring here is {bundle.ring_id}:"
-            " another folder deploys an instance of the same name; choose another name, or say --adopt"
-        )
-    lost = sorted(_carried(observed) & set(missing_keys)) if bundle.ring_id else []
-    if lost:
-        yield (
-            f"{len(lost)} key{'s' if len(lost) > 1 else ''} that {bundle.instance} runs with {'are' if len(lost) > 1 else 'is'}"
-            f" not in the ring any more ({some(lost)}): a new one would not match what is published;"
-            " `appliance keys pull` brings it back from the running instance"
-        )
-
-
-def _carried(observed: Observed) -> set[str]:
-    """Private keys that the running services have. Certificates are left out: those are missing when they are due."""
-    manifests = [s.manifest for s in observed.services.values() if s.manifest]
-    refs = {mark.ref for m in manifests for mark in m.files.values() if mark.ref and mark.digest != NEW_AT_UP}
-    return {ref for ref in refs if not ref.endswith(("cert.pem", "ca.pem"))}
-
-
 def _meet(one: str, other: str) -> bool:
     everywhere = ("0.0.0.0", "::", "*", "")  # noqa: S104
     return one == other or one in everywhere or other in everywhere
 
 
-def warnings(bundle: Bundle, observed: Observed, allow_remove: frozenset[str]) -> Iterator[str]:
+def warnings(bundle: Bundle, observed: Observed, *, allow_remove: frozenset[str], adopt: bool) -> Iterator[str]:
     """Sentences that stop nothing."""
     host = observed.host
+    if adopt:
+        yield from rings.warnings(bundle, observed)
     yield from host.warnings
     budget = sum(s.runtime.memory for s in bundle.services)
     if host.memory and budget > host.memory:

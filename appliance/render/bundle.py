@@ -204,13 +204,17 @@ class VolumeBundle:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The whole instance, services in start order (store before edge)."""
+    """The whole instance, services in start order (store before edge).
+
+    ``adopted``: ids of further rings whose volumes are this instance's; part of no digest.
+    """
 
     instance: str
     network: NetworkBundle
     volumes: tuple[VolumeBundle, ...]
     services: tuple[ServiceBundle, ...]
     ring_id: str | None
+    adopted: frozenset[str] = frozenset()
 
     @cached_property
     def release(self) -> str:

@@ -50,6 +50,7 @@ def render(topology: Topology, keys: KeyView, tags: Mapping[str, str], families:
         volumes=_volumes(topology),
         services=tuple(_service(n, views[n.name], topology, tags) for n in topology.nodes),
         ring_id=keys.ring_id,
+        adopted=keys.adopted,
     )
 
 

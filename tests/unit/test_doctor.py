@@ -115,7 +115,7 @@ def test_a_subnet_that_is_taken_and_a_ring_that_is_elsewhere(fake: Fake, capsys:
     fake.host = replace(WELL, routes=("198.18.0.0/15",))
     fake.ring_id = "aaaa"
     found = [x for x in said(capsys, Exit.FAILED) if x.startswith("✗")]
-    assert "`appliance keys pull`" in found[0]
+    assert "`appliance keys import` brings it; if it is lost, `appliance up --adopt`" in found[0]
     assert "which the engine's host already uses; set network.subnet to a free one" in found[1]
 
 
@@ -173,6 +173,15 @@ def test_an_address_that_is_not_served_is_refused_with_the_reason(fake: Fake, ca
     assert found[1].startswith("✗ spec: listen.address names only ::1, and IPv6 is not served here")
     assert run(["plan"]) == Exit.FAILED
     assert "listen.address names only ::1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("address", "said"), [("9.9.9.9", 1), ("203.0.113.7", 0)])
+def test_the_first_plan_of_a_public_host_says_what_the_proof_leaves_open(
+    fake: Fake, capsys: pytest.CaptureFixture[str], address: str, said: int
+) -> None:
+    wanted(addresses=f"[{address}]")
+    assert run(["plan"]) == Exit.DONE
+    assert capsys.readouterr().out.count("`appliance verify --outwards HOST` tries port 25 of the world") == said
 
 
 def test_as_json(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

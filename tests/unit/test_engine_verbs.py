@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from appliance.cli.logs import moment
 from appliance.cli.main import run
 from appliance.engines.base import Report
 from appliance.errors import Exit, UsageError
+from appliance.keys import adopted
+from appliance.keys.folder import Folder
 from appliance.observed import HostFacts, Manifest, Observed, ObservedService
 from appliance.render.bundle import NetworkBundle, Port, Runtime
 
@@ -38,13 +41,18 @@ class Fake:
 
     def __init__(self, *services: ObservedService) -> None:
         self.services, self.asked = services, []  # type: ignore[var-annotated]
+        self.owner: str | None = None  # the key ring that the labels name
 
     def observe(self, instance: str, *, ports: Sequence[tuple[str, int]] = (), manifests: bool = True) -> Observed:
         network = NetworkBundle(instance, "198.18.1.0/24", "", "") if self.services else None
-        volumes = dict.fromkeys(("t-mail", "t-queue"), "ring") if self.services else {}
+        volumes = dict.fromkeys(("t-mail", "t-queue"), self.owner) if self.services else {}
         return Observed(
             instance, {s.name: s for s in self.services}, (), volumes, network, host=HostFacts("27", "1.47", (4,), 0, 0, 0, ())
         )
+
+    def manifests(self, observed: Observed, wanted: Mapping[str, str]) -> Observed:
+        services = {n: replace(s, manifest=record("b", 2, n, "1")) for n, s in observed.services.items()}
+        return replace(observed, services=services)
 
     def memory(self, instance: str) -> Mapping[str, int]:
         return {s.name: 64 << 20 for s in self.services}
@@ -148,6 +156,34 @@ def test_down_keeps_data_unless_the_host_name_is_said(
     ]
     assert "  hint: echo mail.example.org | appliance -f mail.yml down --volumes" in lines
     fake.services = ()
+    assert run(["down"]) == Exit.DONE
+    assert len(fake.asked) == 2
+
+
+@pytest.mark.parametrize(("keys", "here"), [(False, "there is no ring here"), (True, "the ring here is ")])
+def test_down_leaves_what_another_ring_deployed(
+    fake: Fake, keys: bool, here: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if keys:
+        assert run(["keys", "create", "--json"]) == Exit.DONE
+    fake.owner = "0123456789abcdef"
+    monkeypatch.setattr("sys.stdin", io.StringIO("mail.example.org\n"))
+    for words in (["down"], ["down", "-y"], ["down", "--volumes"]):
+        assert run(words) == Exit.FAILED
+        said = capsys.readouterr().err
+        assert f"t belongs to the key ring 0123456789abcdef (deployed by me@here), and {here}" in said
+        assert "--adopt" in said
+    assert fake.asked == []
+    assert run(["down", "--volumes", "--adopt"]) == Exit.DONE
+    assert fake.asked == [("t", True, False)]
+
+
+def test_down_of_what_this_ring_deployed_or_has_taken_over(fake: Fake, tmp_path: Path) -> None:
+    assert run(["keys", "create", "--json"]) == Exit.DONE
+    fake.owner = json.loads((tmp_path / "keys/t/ring.json").read_text())["id"]
+    assert run(["down"]) == Exit.DONE
+    fake.owner = "0123456789abcdef"
+    adopted.remember(Folder(tmp_path / "keys/t"), ["0123456789abcdef"])
     assert run(["down"]) == Exit.DONE
     assert len(fake.asked) == 2
 

@@ -196,6 +196,17 @@ def test_a_role_that_went_is_removed_and_its_data_stays() -> None:
         (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(), "belongs to the key ring ring1"),
         (bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(adopt=True), ""),
         (bundle(SERVICE, ring=None), observed(found(SERVICE)), Wishes(missing_keys=("a", "b")), "2 keys are not here"),
+        # its keys can be had back from the running services: no new ones are made
+        (bundle(SERVICE, ring=None), observed(found(SERVICE)), Wishes(adopt=True), "`appliance keys pull`"),
+        (bundle(SERVICE, ring=None), observed(), Wishes(), "belongs to the key ring ring1, and there is no ring here"),
+        (bundle(SERVICE, ring=None), observed(), Wishes(adopt=True), ""),
+        (replace(bundle(SERVICE, ring="ring2"), adopted=frozenset({"ring1"})), observed(), Wishes(), ""),
+        (
+            replace(bundle(SERVICE, ring="ring2"), adopted=frozenset({"ring1"})),
+            observed(found(SERVICE, ring_id="ring3")),
+            Wishes(),
+            "belongs to the key ring ring3 (deployed by me), and the ring here is ring2",
+        ),
         (bundle(keyed(None)), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/a.pem",)), "`appliance keys pull`"),
         (bundle(keyed("aaaa")), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/b.pem",)), ""),
         (
@@ -243,6 +254,23 @@ def test_dangers_are_refused_with_a_remedy(wanted: Bundle, seen: Observed, wishe
 )
 def test_warnings_say_the_number(host: HostFacts, words: str) -> None:
     assert any(words in w for w in plan(bundle(SERVICE), observed(found(SERVICE), host=host)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("ring", "services", "words"),
+    [("ring2", (found(SERVICE),), "from the key ring ring1 to ring2"), (None, (), "from the key ring ring1 to a new one")],
+)
+def test_taking_over_says_that_the_records_change(ring: str | None, services: tuple[ObservedService, ...], words: str) -> None:
+    said = plan(bundle(SERVICE, ring=ring), observed(*services), Wishes(adopt=True)).warnings
+    assert any(words in w and "its DKIM records change" in w for w in said)
+    for order in (plan(bundle(SERVICE, ring=ring), observed(*services)), plan(bundle(SERVICE), observed(found(SERVICE)))):
+        assert not any("DKIM" in w for w in order.warnings)
+
+
+def test_containers_of_another_ring_are_made_anew_so_that_their_label_is_true() -> None:
+    (change,) = plan(bundle(SERVICE, ring="ring2"), observed(found(SERVICE)), Wishes(adopt=True)).changes
+    assert (change.action, change.why[0]) == ("replace", "it belongs to the key ring ring1")
+    assert plan(bundle(SERVICE, ring="ring2"), observed(found(SERVICE, ring_id="ring2"))).empty
 
 
 USERS = b"alice@example.org:{ARGON2ID}AAA::::::\nbob@example.org:{ARGON2ID}BBB::::::\n"

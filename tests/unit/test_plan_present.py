@@ -127,7 +127,7 @@ def test_a_renewal_that_was_cut_off_is_brought_to_its_end() -> None:
 
 
 def test_another_ring_is_refused() -> None:
-    assert renewed(found(EDGE), ring_id="ring2").plan.refusals
+    assert renewed(found(EDGE, ring_id="ring2")).plan.refusals
 
 
 def test_stale() -> None:
