@@ -72,8 +72,11 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
 
 def _notes(app: App, observed: Observed) -> list[str]:
     from appliance.keys import fetched
+    from appliance.verify.steps import outwards
 
     notes = [f"{p.at}: {p.message}" for p in app.loaded().warnings]
+    if not observed.services and (unproven := outwards.unproven(app.spec())):
+        notes.append(unproven)
     if missed := families.missed(app.spec(), observed.host):
         notes.append(missed)
     notes += app.ring().warnings(app.spec())

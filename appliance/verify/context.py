@@ -35,6 +35,7 @@ class Run:
     password: str
     started: float  # seconds since the epoch
     origin: str = ""  # --from HOST
+    outwards: str = ""  # --outwards HOST
     lock: threading.Lock = field(default_factory=threading.Lock)
     queue_ids: list[str] = field(default_factory=list)
     message_ids: list[str] = field(default_factory=list)

@@ -26,9 +26,8 @@ def junit(proof: Proof) -> bytes:
     }
     root = ET.Element("testsuites", {k: v for k, v in attributes.items() if k not in ("timestamp", "hostname")})
     suite = ET.SubElement(root, "testsuite", attributes)
-    _properties(
-        suite, {"release": proof.release, "spec_digest": proof.spec_digest, "run_id": proof.run_id, "seen_from": proof.seen_from}
-    )
+    names = ("release", "spec_digest", "run_id", "seen_from", "outwards")
+    _properties(suite, {name: str(getattr(proof, name)) for name in names})
     for step in proof.steps:
         _case(suite, step)
     ET.indent(root)

@@ -77,6 +77,17 @@ class Proof:
         """Nothing failed, and something was really tried."""
         return not self.failed and any(s.status == "ok" for s in self.steps)
 
+    @property
+    def outwards(self) -> str:
+        """How far port 25 of the world is proven, which is another matter than what is proven here; "" where nobody looked."""
+        found = [(s.name.rpartition("-")[2].replace("ipv", "IPv"), s) for s in self.steps if s.group == "outwards"]
+        reached = [family for family, s in found if s.status == "ok"]
+        missed = {f"over {family}: {s.reason}" for family, s in found if s.status != "ok"}
+        if not reached:
+            told = sorted((s for _, s in found), key=lambda s: s.status != "failed")
+            return f"not proven outwards: {told[0].reason}" if told else ""
+        return f"proven outwards over {' and '.join(reached)}" + "".join(f"; not {m}" for m in sorted(missed))
+
     def count(self, status: Status) -> int:
         """How many steps have that status."""
         return sum(s.status == status for s in self.steps)
@@ -92,6 +103,7 @@ class Proof:
             "suite": self.suite,
             "run_id": self.run_id,
             "seen_from": self.seen_from,
+            "outwards": self.outwards,
             "started": stamp(self.started),
             "seconds": round(self.seconds, 3),
             "proven": self.proven,

@@ -46,17 +46,21 @@ def verify(
     report: Report,
     *,
     origin: str = "",
+    outwards: str = "",
     on_step: OnStep | None = None,
     only: frozenset[str] = frozenset(),
 ) -> Proof:
     """Verifies a running instance and returns the proof; a failed check raises nothing.
 
-    ``origin``: an ssh host from which outside connections are made too. ``on_step``: called as each step ends.
+    ``origin``: an ssh host from which outside connections are made too. ``outwards``: a domain or mail host whose port 25 is
+    tried, instead of those that the spec names. ``on_step``: called as each step ends.
     ``only``: names of steps (role checks are ``<role>/<test>``); empty means all.
     """
     wanted = chosen(suite, only, target)
     work = _Work(
-        Run(target, secrets.token_hex(4), probe.new_password(), time.time(), origin), report, on_step or (lambda _: None)
+        Run(target, secrets.token_hex(4), probe.new_password(), time.time(), origin, outwards),
+        report,
+        on_step or (lambda _: None),
     )
     began = time.monotonic()
     report.start("verify", f"verifying {target.instance} ({suite})")

@@ -56,8 +56,10 @@ def summary_lines(proof: Proof) -> tuple[str, ...]:
     """The last lines: the verdict and how far it reaches."""
     counts = f"{proof.count('ok')} ok, {proof.count('failed')} failed, {proof.count('not-run')} not run"
     verdict = "proven" if proof.proven else "NOT proven"
+    outwards = (proof.outwards,) if proof.outwards else ()
     return (
         f"{verdict}: {proof.instance} ({proof.hostname}), suite {proof.suite}: {counts} in {proof.seconds:.1f} s",
+        *outwards,
         f"release {proof.release}, spec {proof.spec_digest}, run {proof.run_id}, {proof.seen_from}",
     )
 

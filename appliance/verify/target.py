@@ -40,7 +40,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Target:
-    """A running instance. ``host``: where the engine's published ports are, empty for this machine."""
+    """A running instance. ``host``: where the engine's published ports are, empty for this machine.
+
+    ``families``: the address families that are served, and in which mail leaves.
+    """
 
     engine: Engine
     topology: Topology
@@ -48,6 +51,7 @@ class Target:
     people: People
     keys: KeyView
     host: str = ""
+    families: tuple[int, ...] = (4,)
 
     @property
     def spec(self) -> Spec:
