@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from appliance.cli.app import App, pass_app
 from appliance.errors import ApplianceError, Exit
+from appliance.plan.words import some
+
+if TYPE_CHECKING:
+    from appliance.cli.planning import Planned
+    from appliance.keys.ring import KeyRing
+    from appliance.observed import Observed
+    from appliance.spec.model import Spec
 
 
 @click.command()
@@ -26,19 +34,17 @@ def command(app: App, output: Path, down: bool, suite: str) -> int:
     app.file = output / "mail.yml"
     if down:
         return remove(app, output)
-    lay_out(output)
     from appliance.cli import planning, up
 
+    new = lay_out(output)
     report = app.report()
     try:
         planned = planning.make(app)
         if planned.plan.refusals:
-            for refusal in planned.plan.refusals:
-                app.say(f"refused: {refusal}")
-            raise ApplianceError(
-                "the example cannot start here",
-                hint="stop what holds the ports, or remove the other example with `make down` there",
-            )
+            why = refused(app, planned, output)
+            if new:
+                shutil.rmtree(output)  # nothing of the example is ours: `make down` here must not find a reason to end it
+            raise why
         if not planned.plan.empty:
             app.say("\n".join(planning.lines(planned, diffs=False)))
             app.yes = True  # nobody's mail is in the example
@@ -53,30 +59,102 @@ def command(app: App, output: Path, down: bool, suite: str) -> int:
     return code
 
 
-def lay_out(output: Path) -> None:
-    """Writes the example where it is not yet; a spec that the user changed stays."""
+def lay_out(output: Path) -> bool:
+    """Writes the example where it is not yet; a spec that the user changed stays. True where the folder is new."""
     from appliance.spec.example import files
 
+    new = not output.exists()
     for name, data in files().items():
         path = output / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+    return new
+
+
+def refused(app: App, planned: Planned, output: Path) -> ApplianceError:
+    """Why the example cannot start: another checkout's runs, named as far as it tells, or what the plan refuses."""
+    from appliance.plan.rings import belongs, others
+
+    ring = app.ring()
+    strange = others(planned.observed, ring.ids)
+    for refusal in planned.plan.refusals if not strange else ():
+        app.say(f"refused: {refusal}")
+    if not strange:
+        hint = "stop what holds the ports, or remove the other example with `make down` there"
+        return ApplianceError("the example cannot start here", hint=hint)
+    ports = sorted({str(p.host_port) for s in planned.observed.services.values() for p in s.runtime.ports})
+    held = f"; it holds the ports {some(ports, 8)}" if ports else ""
+    return ApplianceError(
+        f"an example is here already, and it is not that of {output}: {belongs(planned.observed, strange, ring.ring_id)}{held}",
+        hint=elsewhere(ring, output),
+    )
+
+
+def elsewhere(ring: KeyRing, output: Path) -> str:
+    """How another checkout's example ends. ``ring``: the one in ``output``."""
+    first = f"remove {output}, then " if ring.exists else ""
+    return f"`make down` in that checkout removes it; where it is gone, {first}`make down` here asks for the host name"
 
 
 def remove(app: App, output: Path) -> int:
-    """Containers, network, volumes, and the folder; images stay."""
-    if not app.file.exists():
-        app.say(f"there is no example in {output}")
+    """Containers, network, volumes, and the folder; images stay.
+
+    The folder's key ring says whose example it is. Without one it is removed after its host name was confirmed, and another
+    ring's is not touched: raises ApplianceError.
+    """
+    from appliance.keys.ring import KeyRing
+    from appliance.plan.rings import belongs, others
+
+    spec = app.spec() if app.file.exists() else example_spec(app)
+    ring = KeyRing(output / "keys" / spec.name)
+    observed = app.engine().observe(spec.name, manifests=False)
+    there = bool(observed.services or observed.previous or observed.volumes)
+    if not there and not app.file.exists():
+        app.say(f"there is no example in {output}, and none on the engine")
         return Exit.DONE
+    strange = others(observed, ring.ids)
+    if strange and ring.exists:
+        observed = app.engine().manifests(observed, {})
+        raise ApplianceError(f"{belongs(observed, strange, ring.ring_id)}: nothing was touched", hint=elsewhere(ring, output))
+    if there and not ring.exists:
+        confirm(app, app.engine().manifests(observed, {}), output, spec.hostname)
     report = app.report()
     try:
-        app.engine().down(app.spec().name, report, volumes=True, break_lock=False)
+        app.engine().down(spec.name, report, volumes=True, break_lock=False)
     finally:
         report.close()
-    shutil.rmtree(output)
-    app.say(f"{app.spec().name} and {output} are gone")
+    if app.file.exists():
+        shutil.rmtree(output)
+        app.say(f"{spec.name} and {output} are gone")
+    else:
+        app.say(f"{spec.name} is gone")
     return Exit.DONE
+
+
+def confirm(app: App, observed: Observed, output: Path, hostname: str) -> None:
+    """Says what is there that the folder knows nothing of, and has its host name confirmed. Raises UsageError."""
+    from appliance.cli.down import confirm_host, losses
+    from appliance.plan.rings import deployer
+
+    runs = sorted({s.runtime.hostname for s in observed.services.values()}) or [hostname]
+    by = deployer(observed)
+    app.say(
+        f"{output} has no key ring, so this may be another checkout's: {observed.instance} ({some(runs)}), "
+        f"key ring {some(sorted(observed.rings)) or 'unknown'}, {f'deployed by {by}' if by else 'by whom it does not tell'}; "
+        f"services: {len(observed.services)}, volumes: {len(observed.volumes)}"
+    )
+    for line in losses(app, observed):
+        app.say(line)
+    confirm_host(app, runs[0], "make down (or appliance try --down)")
+
+
+def example_spec(app: App) -> Spec:
+    """The spec of the example as it comes."""
+    from appliance.spec import example
+    from appliance.spec.load import load
+
+    return load(example.text(), str(app.file), app.catalog(), example.Reader()).spec
 
 
 def how_to_read(app: App) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.option("--wait-timeout", default=180, show_default=True, help="seconds until every service must be able to do its work")
 @click.option("--no-verify", is_flag=True, help="do not send mail through it at the end")
 @click.option("--suite", type=click.Choice(["smoke", "full"]), default="smoke", show_default=True)
+@click.option("--keep-unproven", is_flag=True, help="leave what was applied in place when verify fails")
 @click.option("--allow-remove", metavar="VOLUME", multiple=True, help="a volume whose content may be lost")
 @click.option("--adopt", is_flag=True, help="take over an instance that another key ring deployed")
 @click.option("--break-lock", is_flag=True, help="end an apply of somebody else that holds the lock")
@@ -26,15 +27,18 @@ def command(
     wait_timeout: int,
     no_verify: bool,
     suite: str,
+    keep_unproven: bool,
     allow_remove: tuple[str, ...],
     adopt: bool,
     break_lock: bool,
 ) -> int:
     """Plan, apply, verify. Safe to repeat: a second run changes nothing.
 
-    Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y it is not applied.
+    Asks on a terminal when the plan interrupts or removes something; without a terminal and without -y it is not applied. When
+    verify fails, the release that ran before is put back, with today's people and keys: exit 3.
     """
-    from appliance.cli import planning, waiting
+    from appliance.cli import planning, putback, waiting
+    from appliance.cli.verify import shown
 
     report = app.report()
     try:
@@ -42,13 +46,21 @@ def command(
         show(app, planned)
         if planned.plan.refusals:
             raise ApplianceError(f"the plan is refused: {planned.plan.refusals[0]}")
+        change = None
         if not planned.plan.empty:
             ask(app, planned)
+            change = putback.before(app, planned)
             planned = prepare(app, planned, allow_remove, adopt)
             apply(app, planned, why="up", wait=wait_timeout, break_lock=break_lock)
+        if adopt:
+            take_over(app, planned)
         waiting.wait(app, planned)
         code = fetch(app, wait=wait_timeout, break_lock=break_lock)
-        return code if no_verify else max(code, prove(app, suite))
+        if no_verify or (proof := shown(app, suite=suite)).proven:
+            return code
+        if change:
+            putback.after(app, change, proof, keep=keep_unproven, wait=wait_timeout, break_lock=break_lock)
+        return Exit.UNPROVEN
     finally:
         report.close()
 
@@ -106,9 +118,6 @@ def build_images(app: App, tags: list[str]) -> None:
 
 def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) -> None:
     """Hands the plan to the engine."""
-    import getpass
-    import socket
-
     from appliance.keys import removed
     from appliance.plan.build import without_keys
 
@@ -119,11 +128,20 @@ def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) 
         without_keys(planned.plan),
         lambda ref: ring.read(ref, spec),
         app.report(),
-        who=f"{getpass.getuser()}@{socket.gethostname()}",
+        who=app.who,
         why=why,
         wait=wait,
         break_lock=break_lock,
     )
+
+
+def take_over(app: App, planned: Planned) -> None:
+    """Notes in the ring whose volumes are its own from now on: their labels stay what they are. Only after it was done."""
+    from appliance.keys import adopted
+    from appliance.plan.rings import all_others
+
+    ring = app.ring()
+    adopted.remember(ring.files, all_others(planned.observed, ring.ids))
 
 
 def fetch(app: App, *, wait: int, break_lock: bool) -> int:

@@ -48,5 +48,5 @@ def test_a_garbled_line_is_named(tmp_path: Path) -> None:
     here = ring(tmp_path)
     here.create(spec(), Told())
     here.files.replace("adopted", b"../../etc\n")
-    with pytest.raises(ApplianceError, match="not the id of a key ring: '../../etc'"):
+    with pytest.raises(ApplianceError, match=r"not the id of a key ring: '\.\./\.\./etc'"):
         here.view(spec())
