@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(app: App, domain: str | None, output: Path | None, mailbox: str) -> int:
     """Write a commented spec for DOMAIN, and its JSON Schema beside it. Nothing is overwritten.
 
-    The machine's public addresses are filled in. The first mailbox's password is asked for on a terminal; without one, a
-    password is made and printed once.
+    The machine's public addresses are filled in; where DOCKER_HOST names another machine, they are left to you. The first
+    mailbox's password is asked for on a terminal; without one, a password is made and printed once.
     """
     from appliance.spec.draft import Answers, draft
     from appliance.spec.example import SCHEMA_FILE
@@ -38,7 +38,7 @@ def command(app: App, domain: str | None, output: Path | None, mailbox: str) -> 
     secret, made = _password(app, address)
     from appliance.keys.passwords import hash_password
 
-    answers = Answers(name, address, hash_password(secret), addresses(), memory())
+    answers = Answers(name, address, hash_password(secret), *machine(app, name))
     spec.parent.mkdir(parents=True, exist_ok=True)
     _write(spec, draft(answers), 0o600)  # it holds a password's hash
     schema = spec.parent / SCHEMA_FILE
@@ -50,7 +50,8 @@ def command(app: App, domain: str | None, output: Path | None, mailbox: str) -> 
     else:
         app.print("\n".join(str(path) for path in written))
     option = "" if spec == Path("mail.yml") else f" -f {spec}"
-    app.say(f"next: look it over, then `appliance{option} plan` and `appliance{option} up`")
+    first = f"write the addresses of {answers.server} into it" if answers.server else "look it over"
+    app.say(f"next: {first}, then `appliance{option} plan` and `appliance{option} up`")
     return 0
 
 
@@ -131,6 +132,20 @@ def _schema(app: App, path: Path) -> bool:
     if path.read_text(encoding="utf-8", errors="replace") != wanted:
         app.say(f"{path} is of another version and was left as it is; `appliance schema` prints this one's")
     return False
+
+
+def machine(app: App, domain: str) -> tuple[tuple[str, ...], int, str]:
+    """(addresses, memory in bytes, the engine's host): of this machine, or what the engine knows where it is elsewhere."""
+    from appliance.verify.target import engine_host
+
+    server = engine_host()
+    if not server:
+        return addresses(), memory(), ""
+    try:
+        return (), app.engine().observe(domain, manifests=False).host.memory, server
+    except ApplianceError as why:
+        app.say(f"note: the memory of {server} is not known: {why.message}")
+        return (), 0, server
 
 
 def addresses() -> tuple[str, ...]:

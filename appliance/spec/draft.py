@@ -24,13 +24,17 @@ _HEAD = """\
 
 @dataclass(frozen=True)
 class Answers:
-    """What is known of the machine and its owner. ``memory``: bytes of the machine, 0 where it is not known."""
+    """What is known of the machine and its owner. ``memory``: bytes of the machine, 0 where it is not known.
+
+    ``server``: the host of the engine where that is another machine than this one, whose addresses then say nothing.
+    """
 
     domain: str  # A-labels
     mailbox: str
     password_hash: str
     addresses: tuple[str, ...] = ()
     memory: int = 0
+    server: str = ""
 
 
 def draft(answers: Answers) -> str:
@@ -40,13 +44,13 @@ def draft(answers: Answers) -> str:
     own = {
         "name": f"name: {_name(answers.domain)}\n",
         "hostname": f"hostname: mail.{shown}\n",
-        "addresses": _addresses(answers.addresses),
+        "addresses": _addresses(answers.addresses, answers.server),
         "postmaster": f"postmaster: {answers.mailbox}\n",
         "listen": "# listen:\n#   address: 203.0.113.7\n#   ports: {pop3: null, pop3s: null}\n",
         "domains": blocks["domains"][1].replace("example.org:", f"{shown}:"),
         "mailboxes": f'mailboxes:\n  {answers.mailbox}:\n    password: "{answers.password_hash}"\n    quota: 2 GiB\n',
         "aliases": f"# aliases:\n#   sales@{shown}: [{answers.mailbox}]\n",
-        "roles": _roles(answers.memory),
+        "roles": _roles(answers.memory, answers.server or "This machine"),
     }
     notes = {
         "addresses": "# What the world sees, behind NAT too. It goes into A, AAAA, SPF and PTR.\n",
@@ -76,7 +80,13 @@ def _name(domain: str) -> str:
         return "mail"
 
 
-def _addresses(found: tuple[str, ...]) -> str:
+def _addresses(found: tuple[str, ...], server: str) -> str:
+    if server:
+        return (
+            f"# The engine is on {server}, and its public addresses cannot be seen from the machine that wrote this:\n"
+            f"# write them here, e.g. [203.0.113.7]. `ip -br address` on {server} shows them, unless it is behind NAT.\n"
+            "addresses: []\n"
+        )
     public = [a for a in found if not _private(a)]
     if public:
         return f"addresses: [{', '.join(_quoted(a) for a in public)}]\n"
@@ -98,11 +108,11 @@ def _quoted(address: str) -> str:
     return f'"{address}"' if ":" in address else address
 
 
-def _roles(memory: int) -> str:
+def _roles(memory: int, machine: str) -> str:
     if memory and memory < SCANNER_MEMORY:
         return (
             "roles:\n"
-            f"  # This machine has {memory / 10**9:.1f} GB of memory, and ClamAV's signatures take more than 1 GiB:\n"
+            f"  # {machine} has {memory / 10**9:.1f} GB of memory, and ClamAV's signatures take more than 1 GiB:\n"
             "  # mail is not scanned. With 2 GB or more, remove this line.\n"
             "  clamav: off\n"
         )
