@@ -23,6 +23,7 @@ class People:
     bare names too; under a catch-all also for mailboxes that were removed, so that their mail is refused and not caught.
     ``members``: spelling → local mailboxes reached at the end, aliases expanded wholly (the quota check).
     ``owners``: spelling → logins that may send as it. ``outside``: alias → addresses elsewhere (they need SRS).
+    ``postmasters``: mailboxes that mail to postmaster or abuse reaches; it is delivered there when they are full too.
     ``probe``: the appliance's own mailbox, never in ``mailboxes``.
     """
 
@@ -33,6 +34,7 @@ class People:
     members: Mapping[str, tuple[str, ...]]
     owners: Mapping[str, tuple[str, ...]]
     outside: Mapping[str, tuple[str, ...]]
+    postmasters: frozenset[str]
     probe: str
 
 
@@ -41,6 +43,11 @@ def spellings(address: str) -> tuple[str, ...]:
     local, at, domain = address.rpartition("@")
     unicode = u_label(domain) if "xn--" in domain else domain
     return (address,) if unicode == domain else (address, f"{local}{at}{unicode}")
+
+
+def always(address: str) -> bool:
+    """Whether it is a postmaster's or an abuse address, which always delivers; the bare ones too."""
+    return address.partition("@")[0] in ALWAYS
 
 
 def probe_address(spec: Spec, keys: KeyView) -> str:
@@ -64,6 +71,7 @@ def people(spec: Spec, keys: KeyView) -> People:
         members={key: found for key, found in members.items() if found},
         owners=dict(_owners(spec, probe, members)),
         outside=_outside(spec),
+        postmasters=frozenset(m for key in recipients if always(key) for m in (members.get(key) or (key,)) if m in enabled),
         probe=probe,
     )
 

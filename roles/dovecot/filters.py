@@ -26,21 +26,33 @@ SESSION = MIB
 
 @dataclass(frozen=True)
 class Account:
-    """One line of a passwd-file. ``name`` is a spelling, ``mailbox`` the canonical address; ``quota`` in bytes, 0 = no limit."""
+    """One line of a passwd-file. ``name`` is a spelling, ``mailbox`` the canonical address; ``quota`` in bytes, 0 = no limit.
+
+    ``postmaster``: mail to postmaster or abuse comes here, and is delivered when the mailbox is full too.
+    """
 
     name: str
     mailbox: str
     quota: int
     password: str = ""
+    postmaster: bool = False
 
     @property
     def fields(self) -> str:
         """Extra fields: quota, and the mailbox that another spelling stands for. Both look-ups must say it: passdb for logins,
         userdb for LMTP."""
-        parts = [f"userdb_quota_storage_size={self.quota}B"]
+        parts = [f"userdb_quota_storage_size={self._limit}"]
         if self.name != self.mailbox:
             parts += [f"user={self.mailbox}", f"userdb_user={self.mailbox}"]
         return " ".join(parts)
+
+    @property
+    def _limit(self) -> str:
+        """What LMTP brings to a postmaster was let in at RCPT, whatever for; there and in IMAP its quota holds
+        (https://doc.dovecot.org/2.4.1/core/settings/variables.html)."""
+        if not (self.postmaster and self.quota):
+            return f"{self.quota}B"
+        return f'%{{protocol|if("eq","lmtp","0B","{self.quota}B")}}'
 
 
 def spellings(address: str) -> tuple[str, ...]:
@@ -78,7 +90,7 @@ def accounts(view: View) -> Iterator[Account]:
         quota = default if mailbox.quota is None else mailbox.quota
         password = (mailbox.password or "") if mailbox.enabled else ""
         for name in spellings(address):
-            yield Account(name, address, quota, password)
+            yield Account(name, address, quota, password, address in view.people.postmasters)
 
 
 def context(view: View) -> Mapping[str, object]:

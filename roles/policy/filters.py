@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.people import People, spellings
+from appliance.people import People, always, spellings
 from appliance.topology import View
 
 KINDS = {"policy": "milter", "policy-recipients": "recipients"}
@@ -23,6 +23,9 @@ def context(view: View) -> Mapping[str, object]:
 
 
 def _members(people: People) -> Mapping[str, tuple[str, ...]]:
-    """Every address and the mailboxes that it reaches; one that reaches none stands alone, or a catch-all would answer for it."""
+    """Every address and the mailboxes that it reaches; one that reaches none stands alone, or a catch-all would answer for it.
+
+    Postmaster and abuse stand alone too: whether a mailbox behind them is full is not asked.
+    """
     own = {*people.mailboxes, people.probe}
-    return {address: (address,) if address in own else people.members.get(address, ()) for address in people.recipients}
+    return {a: () if always(a) else (a,) if a in own else people.members.get(a, ()) for a in people.recipients}

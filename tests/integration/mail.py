@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import imaplib
+import secrets
 import smtplib
 import ssl
 import time
 from dataclasses import dataclass
 
+from appliance.dns.wanted import txt_lookup, wanted
+from appliance.verify.dkim import signatures
 from tests.integration.running import PASSWORDS, Appliance
+
+#: whom nobody knows, and what clients call themselves
+STRANGER, CLIENT = "stranger@elsewhere.example", "client.example"
 
 
 @dataclass(frozen=True)
@@ -44,17 +51,27 @@ def message(ident: str, sender: str, to: str) -> bytes:
 
 def arrive(where: Appliance, ident: str, to: str = "alice@example.org", timeout: float = 60) -> Answer:
     """A stranger's mail on port 25."""
-    return _send(where.ports["smtp"], "stranger@elsewhere.example", to, ident, login="", timeout=timeout)
+    return arrive_as(where, message(ident, STRANGER, to), to, timeout=timeout)
+
+
+def arrive_as(where: Appliance, data: bytes, to: str, sender: str = STRANGER, timeout: float = 60) -> Answer:
+    """A stranger's mail on port 25, byte for byte."""
+    return _send(where.ports["smtp"], sender, to, data, timeout=timeout)
 
 
 def submit(
     where: Appliance, ident: str, to: str = "bob@example.org", login: str = "alice@example.org", timeout: float = 60
 ) -> Answer:
     """A user's mail on 587."""
-    return _send(where.ports["submission"], login, to, ident, login=login, timeout=timeout)
+    return submit_as(where, message(ident, login, to), to, login, timeout=timeout)
 
 
-def _send(port: int, sender: str, to: str, ident: str, *, login: str, timeout: float) -> Answer:
+def submit_as(where: Appliance, data: bytes, to: str, login: str, sender: str = "", timeout: float = 60) -> Answer:
+    """A user's mail on 587, byte for byte; ``sender``: another spelling of the login's address in the envelope."""
+    return _send(where.ports["submission"], sender or login, to, data, login=login, timeout=timeout)
+
+
+def _send(port: int, sender: str, to: str, data: bytes, *, login: str = "", timeout: float) -> Answer:
     start = time.monotonic()
 
     def answer(code: int, text: bytes | str) -> Answer:
@@ -63,16 +80,17 @@ def _send(port: int, sender: str, to: str, ident: str, *, login: str, timeout: f
 
     try:
         with smtplib.SMTP("127.0.0.1", port, timeout=timeout) as client:
-            client.ehlo("client.example")
+            client.ehlo(CLIENT)
             if login:
                 code, text = client.docmd("STARTTLS")
                 if code != 220:
                     return answer(code, text)
                 client.sock = trusting().wrap_socket(client.sock, server_hostname="mail.example.org")  # type: ignore[arg-type]
                 client.file = None
-                client.ehlo("client.example")
-                client.login(login, PASSWORDS[login])
-            client.sendmail(sender, [to], message(ident, sender, to))
+                client.ehlo(CLIENT)
+                _authenticate(client, login)
+            options = () if data.isascii() and f"{sender}{to}".isascii() else ("SMTPUTF8", "BODY=8BITMIME")
+            client.sendmail(sender, [to], data, options)
             return answer(250, "")
     except smtplib.SMTPRecipientsRefused as why:
         return answer(*next(iter(why.recipients.values())))
@@ -82,17 +100,63 @@ def _send(port: int, sender: str, to: str, ident: str, *, login: str, timeout: f
         return answer(0, str(why))
 
 
+def _authenticate(client: smtplib.SMTP, login: str) -> None:
+    """In UTF-8, which smtplib's own login() cannot."""
+    words = base64.b64encode(f"\0{login}\0{PASSWORDS[login]}".encode()).decode()
+    code, text = client.docmd("AUTH", f"PLAIN {words}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, text)
+
+
+def imap(where: Appliance, login: str, password: str = "") -> imaplib.IMAP4_SSL:
+    """A session on 993 that is logged in."""
+    client = imaplib.IMAP4_SSL("127.0.0.1", where.ports["imaps"], ssl_context=trusting(), timeout=30)
+    try:
+        client.authenticate("PLAIN", lambda _: f"\0{login}\0{password or PASSWORDS[login]}".encode())
+    except imaplib.IMAP4.error:
+        client.shutdown()
+        raise
+    return client
+
+
 def mailbox(where: Appliance, login: str = "alice@example.org") -> dict[str, int]:
     """Message-ID → how often it is in the INBOX."""
-    with imaplib.IMAP4_SSL("127.0.0.1", where.ports["imaps"], ssl_context=trusting(), timeout=30) as client:
-        client.login(login, PASSWORDS[login])
-        client.select(readonly=True)
+    with imap(where, login) as client:
+        if client.select(readonly=True)[1] == [b"0"]:
+            return {}
         found: dict[str, int] = {}
         for part in client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1]:
             if isinstance(part, tuple):
                 ident = part[1].decode().partition("<")[2].partition(">")[0]
                 found[ident] = found.get(ident, 0) + 1
         return found
+
+
+def read(where: Appliance, search: str, login: str = "alice@example.org", seconds: float = 30) -> bytes:
+    """The newest mail that IMAP's SEARCH finds, byte for byte as soon as it is there; ``search`` is ASCII."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with imap(where, login) as client:
+            client.select(readonly=True)
+            found = client.search(None, search)[1][0].split()
+            part = client.fetch(found[-1].decode(), "(BODY.PEEK[])")[1][0] if found else None
+        if isinstance(part, tuple):
+            return bytes(part[1])
+        assert time.monotonic() < deadline, f"no mail with {search} for {login}"
+        time.sleep(0.2)
+
+
+def header(data: bytes) -> bytes:
+    """A mail's header."""
+    return data.partition(b"\r\n\r\n")[0]
+
+
+def valid_signatures(where: Appliance, data: bytes) -> list[str]:
+    """`d= a=` of each DKIM signature of a mail, sorted; each must verify with the records of `dns records`, and nothing else."""
+    spec = where.app.spec()
+    found = signatures(data, txt_lookup(wanted(spec, where.app.keys(), (4,), sets=("dkim",))))
+    assert [str(s) for s in found if not s.valid] == []
+    return sorted(f"{s.domain} {s.algorithm}" for s in found)
 
 
 def wait_for(where: Appliance, idents: set[str], login: str = "alice@example.org", seconds: float = 60) -> dict[str, int]:
@@ -117,3 +181,14 @@ def until_accepted(send: object, *, seconds: float = 60) -> Answer:
         if answer.accepted or time.monotonic() > deadline:
             return answer
         time.sleep(0.3)
+
+
+def fill(where: Appliance, address: str, seconds: float = 60) -> None:
+    """Sends until the mailbox is told full at RCPT."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ident = f"{secrets.token_hex(8)}@tests"
+        if arrive_as(where, message(ident, STRANGER, address) + b"x" * 70 * 120, address).code == 552:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{address} does not become full")

@@ -35,6 +35,7 @@ PASSWORDS: Mapping[str, str] = {
     "bob@example.org": "bob's password",
     "full@example.org": "full's password",
     "info@xn--bcher-kva.example": "info's password",
+    "jürgen@xn--bcher-kva.example": "Jürgens Paßwort",
 }
 PATIENCE = 300  # seconds for `up`
 
@@ -55,11 +56,13 @@ mailboxes:
   bob@example.org: {{password: "{bob}", quota: 1 GiB}}
   full@example.org: {{password: "{full}", quota: 20 KiB}}
   info@bücher.example: {{password: "{info}"}}
+  jürgen@bücher.example: {{password: "{jürgen}"}}
   off@bücher.example: {{password: "{info}", enabled: false}}
 aliases:
   sales@example.org: [alice@example.org, bob@example.org]
   tofull@example.org: [full@example.org]
   half@example.org: [full@example.org, bob@example.org]
+  abuse@bücher.example: [full@example.org]
   list@example.org: {{to: [bob@example.org], send_as: [alice@example.org]}}
 routes:
   partner.example: "[192.0.2.25]:25"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.resources import folder
-from tests.integration.mail import arrive, trusting, until_accepted
+from tests.integration.mail import arrive, fill, imap, mailbox, trusting, until_accepted, wait_for
 from tests.integration.running import PASSWORDS, Appliance, hashed
 
 DIALOGS = folder("roles") / "dovecot" / "dialogs"
@@ -67,18 +67,12 @@ def test_dialogue(appliance_up: Appliance, listener: str, exchanges: list[Exchan
             assert not [w for w in expected if not any(line.startswith(w) for line in said)], f"{command!r}: {said}"
 
 
-def login(where: Appliance, user: str, password: str) -> imaplib.IMAP4_SSL:
-    client = imaplib.IMAP4_SSL("127.0.0.1", where.ports["imaps"], ssl_context=trusting(), timeout=30)
-    client.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
-    return client
-
-
 def until_login(where: Appliance, user: str, password: str, seconds: float = 10) -> imaplib.IMAP4_SSL:
     """Dovecot looks at its users once a second."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return login(where, user, password)
+            return imap(where, user, password)
         except imaplib.IMAP4.error:
             if time.monotonic() > deadline:
                 raise
@@ -86,7 +80,7 @@ def until_login(where: Appliance, user: str, password: str, seconds: float = 10)
 
 @pytest.mark.parametrize("spelling", ["info@bücher.example", "info@xn--bcher-kva.example", "INFO@xn--bcher-kva.example"])
 def test_every_spelling_is_one_mailbox(appliance_up: Appliance, spelling: str) -> None:
-    client = login(appliance_up, spelling, PASSWORDS["info@xn--bcher-kva.example"])
+    client = imap(appliance_up, spelling, PASSWORDS["info@xn--bcher-kva.example"])
     client.select()
     before = int(client.select()[1][0] or b"0")
     assert until_accepted(lambda: arrive(appliance_up, f"{time.time_ns()}@tests", "info@xn--bcher-kva.example")).accepted
@@ -114,7 +108,7 @@ def begin_idle(client: imaplib.IMAP4_SSL) -> None:
 
 
 def test_a_reload_leaves_sessions_alone(appliance_up: Appliance) -> None:
-    client = login(appliance_up, ALICE, PASSWORDS[ALICE])
+    client = imap(appliance_up, ALICE)
     begin_idle(client)
     appliance_up.exec("dovecot", "sh", "/config/current/reload.sh")
     appliance_up.settled()
@@ -123,7 +117,7 @@ def test_a_reload_leaves_sessions_alone(appliance_up: Appliance) -> None:
 
 @pytest.mark.slow
 def test_a_sleeping_connection_wakes_when_mail_arrives(appliance_up: Appliance) -> None:
-    client = login(appliance_up, ALICE, PASSWORDS[ALICE])
+    client = imap(appliance_up, ALICE)
     begin_idle(client)
     deadline = time.monotonic() + 60
     while "imap-hibernate" not in appliance_up.exec("dovecot", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"):
@@ -137,13 +131,13 @@ def test_a_new_password_holds_at_the_next_login(appliance_up: Appliance) -> None
     spec, old = appliance_up.spec_path, PASSWORDS["bob@example.org"]
     text = spec.read_text(encoding="utf-8")
     container = appliance_up.client.containers.get(f"{appliance_up.name}-dovecot").id
-    client = login(appliance_up, "bob@example.org", old)
+    client = imap(appliance_up, "bob@example.org", old)
     try:
         spec.write_text(text.replace(hashed(old), hashed("another")), encoding="utf-8")
         appliance_up.cli("-y", "up", "--no-verify")
         until_login(appliance_up, "bob@example.org", "another").logout()
         with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-            login(appliance_up, "bob@example.org", old)
+            imap(appliance_up, "bob@example.org", old)
         assert client.noop()[0] == "OK"
     finally:
         spec.write_text(text, encoding="utf-8")
@@ -163,7 +157,7 @@ def test_the_probe_script_adds_and_removes_one_login(appliance_up: Appliance) ->
         appliance_up.exec("dovecot", *script, stdin=b"")
     time.sleep(1.1)
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-        login(appliance_up, probe, "two")
+        imap(appliance_up, probe, "two")
 
 
 def test_the_largest_mail_arrives_whole(appliance_up: Appliance) -> None:
@@ -179,7 +173,7 @@ def test_the_largest_mail_arrives_whole(appliance_up: Appliance) -> None:
         user="0:0",
     )
     assert b"250 2.0.0" in end.stdout, end.stdout + end.stderr
-    client = login(appliance_up, ALICE, PASSWORDS[ALICE])
+    client = imap(appliance_up, ALICE)
     client.select()
     newest = client.search(None, "SUBJECT largest")[1][0].split()[-1].decode()
     part = client.fetch(newest, "(BODY.PEEK[TEXT])")[1][0]
@@ -187,3 +181,18 @@ def test_the_largest_mail_arrives_whole(appliance_up: Appliance) -> None:
     assert hashlib.sha256(part[1]).digest() == hashlib.sha256(body).digest()
     client.store(newest, "+FLAGS", r"(\Deleted)")
     client.expunge()
+
+
+def test_postmaster_and_abuse_are_delivered_to_a_full_mailbox(appliance_up: Appliance) -> None:
+    """RFC 5321, 4.5.1; everybody else is told 552, and IMAP holds the mailbox to its quota."""
+    full = "full@example.org"
+    fill(appliance_up, full)
+    idents = {f"{name}-{time.time_ns()}@tests": f"{name}@xn--bcher-kva.example" for name in ("abuse", "abuse+x")}
+    for ident, address in idents.items():
+        assert arrive(appliance_up, ident, address).accepted
+    assert set(idents) <= set(wait_for(appliance_up, set(idents), full))
+    other = f"{time.time_ns()}@tests"
+    assert arrive(appliance_up, other, full).code == 552
+    with imap(appliance_up, full) as client:
+        assert client.append("INBOX", "", "", b"Subject: x\r\n\r\nx\r\n")[0] == "NO"
+    assert other not in mailbox(appliance_up, full)

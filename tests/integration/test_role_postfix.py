@@ -17,7 +17,7 @@ import pytest
 
 from appliance.resources import folder
 from appliance.verify import dialog
-from tests.integration.mail import arrive, message, submit, trusting, until_accepted
+from tests.integration.mail import arrive, fill, message, submit, trusting, until_accepted
 from tests.integration.running import PASSWORDS, Appliance, hashed
 
 LISTENERS = {"25": "smtp", "587": "submission", "465": "submissions"}
@@ -92,6 +92,7 @@ def words(where: Appliance) -> Mapping[str, str]:
         "full": "full@example.org",
         "full_local": "full",
         "alias_of_full": "tofull@example.org",
+        "postmaster_full": "abuse@xn--bcher-kva.example",
         "alias_partly_full": "half@example.org",
     }
 
@@ -105,23 +106,6 @@ def ready(appliance_up: Appliance) -> Iterator[Appliance]:
     fill(appliance_up, "full@example.org")
     yield appliance_up
     appliance_up.exec("dovecot", *script, stdin=b"")
-
-
-def fill(where: Appliance, address: str, seconds: float = 60) -> None:
-    """Sends until the mailbox is told full at RCPT."""
-    text = message(f"{secrets.token_hex(8)}@tests", "stranger@elsewhere.example", address) + b"x" * 70 * 120
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            with smtplib.SMTP("127.0.0.1", where.ports["smtp"], timeout=30) as client:
-                client.sendmail("stranger@elsewhere.example", [address], text)
-        except smtplib.SMTPRecipientsRefused as why:
-            if why.recipients[address][0] == 552:
-                return
-        except smtplib.SMTPException:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"{address} does not become full")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.parent.name}-{p.stem}")

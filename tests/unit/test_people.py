@@ -83,6 +83,23 @@ def test_a_mailbox_named_postmaster_takes_the_place_of_the_default() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "mailboxes"),
+    [
+        ({}, {"alice@example.org"}),
+        ({"postmaster": "sales@example.org"}, {"alice@example.org"}),
+        ({"postmaster": "me@elsewhere.example"}, set()),
+        ({"aliases": {"abuse@bücher.example": {"to": ["bob@example.org"]}}}, {"alice@example.org", "bob@example.org"}),
+        (
+            {"mailboxes": {"alice@example.org": {}, "postmaster@example.org": {}, "bob@example.org": {}}, "aliases": {}},
+            {"alice@example.org", "postmaster@example.org"},
+        ),
+    ],
+)
+def test_whoever_postmaster_or_abuse_reaches_is_known(changes: dict[str, Any], mailboxes: set[str]) -> None:
+    assert make(**changes).postmasters == mailboxes
+
+
+@pytest.mark.parametrize(
     ("address", "reached"),
     [
         ("sales@example.org", ("alice@example.org",)),

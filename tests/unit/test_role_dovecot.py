@@ -22,6 +22,7 @@ def argon(kib: int) -> str:
 MANY = f"""mailboxes:
   alice@example.org: {{password: "{SSHA}", quota: 2 GiB}}
   Bob@Example.ORG: {{password: "{SSHA}"}}
+  dora@example.org: {{password: "{SSHA}", quota: 2 GiB}}
   jürgen@bücher.example: {{password: "{SSHA}", quota: 10 MiB}}
   off@example.org: {{password: "{SSHA}", enabled: false}}
 """
@@ -34,9 +35,18 @@ def lines(rest: str, path: str) -> dict[str, str]:
 
 def test_every_enabled_mailbox_has_a_line_with_hash_and_quota() -> None:
     users = lines(MANY, "users")
-    assert users["alice@example.org"] == f"{SSHA}::::::userdb_quota_storage_size={2 * 2**30}B"
+    assert users["dora@example.org"] == f"{SSHA}::::::userdb_quota_storage_size={2 * 2**30}B"
     assert users["bob@example.org"] == f"{SSHA}::::::userdb_quota_storage_size=0B"
     assert all(line.count(":") == 6 for line in users.values())
+
+
+def test_what_reaches_a_postmaster_is_stored_whatever_the_quota() -> None:
+    """RCPT asks for the quota of everything but postmaster and abuse; LMTP cannot tell them apart any more."""
+    users = lines(MANY + "aliases: {abuse@bücher.example: [jürgen@bücher.example]}\n", "users")
+    limit = f'%{{protocol|if("eq","lmtp","0B","{2 * 2**30}B")}}'
+    assert users["alice@example.org"] == f"{SSHA}::::::userdb_quota_storage_size={limit}"
+    assert '"lmtp","0B"' in users["jürgen@bücher.example"]
+    assert "lmtp" not in users["bob@example.org"] + users["dora@example.org"]
 
 
 def test_both_spellings_of_an_international_domain_are_one_mailbox() -> None:
@@ -65,7 +75,7 @@ def test_the_files_of_people_are_renamed_into_place_and_hashes_are_secret() -> N
 def test_the_default_quota_is_for_those_who_name_none() -> None:
     users = lines(MANY + "roles: {dovecot: {default_quota: 1 GiB}}\n", "users")
     assert users["bob@example.org"].endswith(f"={2**30}B")
-    assert users["alice@example.org"].endswith(f"={2 * 2**30}B")
+    assert users["dora@example.org"].endswith(f"={2 * 2**30}B")
 
 
 @pytest.mark.parametrize("name", ["a/b@example.org", "#a@example.org", "a%u@example.org", "a:b@example.org"])

@@ -35,6 +35,14 @@ def test_every_address_leads_to_its_mailboxes() -> None:
     assert (members["off@catch.example"], members["away@example.org"]) == ((), ())
 
 
+def test_nobody_asks_whether_a_postmaster_is_full() -> None:
+    members = addresses(texts("policy-recipients")["members"])
+    names = [a for a in members if a.partition("@")[0] in ("postmaster", "abuse")]
+    assert {"postmaster", "abuse@mail.example.org", "postmaster@bücher.example"} <= set(names)
+    assert {members[name] for name in names} == {()}
+    assert members["alice@example.org"] == ("alice@example.org",)
+
+
 def test_people_restart_nothing() -> None:
     """A new mailbox or another limit is read by the running program."""
     changed = "roles: {policy: {recipients_per_hour: 7}}\n"

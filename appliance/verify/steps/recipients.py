@@ -35,7 +35,7 @@ def unknown_recipient(ctx: Context) -> None:
     "postmaster",
     "postmaster and abuse are accepted in every domain",
     "recipients",
-    remedy="RFC 5321, 4.5.1: the postmaster's own mailbox may be full or disabled, or the alias table is not in place",
+    remedy="RFC 5321, 4.5.1: the postmaster's own mailbox may be disabled, or the alias table is not in place",
     ports=("smtp",),
 )
 def postmaster(ctx: Context) -> None:
