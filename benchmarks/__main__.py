@@ -7,7 +7,7 @@ import importlib
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 ROOMS = ("controller", "footprint", "delivery", "logins")
 
 
-def main() -> int:
-    """Runs the rooms; ends with 1 when a floor is missed or a control did not come out worse."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rooms", nargs="*", default=ROOMS, metavar="ROOM", help=", ".join(ROOMS))
-    parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/out/bench.json"))
+def main(package: str, rooms: Sequence[str], output: Path, about: str | None) -> int:
+    """Runs rooms, modules of a package; ends with 1 when a floor is missed or a control did not come out worse."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
+    parser.add_argument("rooms", nargs="*", default=rooms, metavar="ROOM", help=", ".join(rooms))
+    parser.add_argument("-o", "--output", type=Path, default=output)
     asked = parser.parse_args()
-    if wrong := set(asked.rooms) - set(ROOMS):
+    if wrong := set(asked.rooms) - set(rooms):
         parser.error(f"no room {', '.join(sorted(wrong))}")
     import docker
 
     client = docker.from_env()
-    found = list(measured(client, asked.rooms))
+    found = list(measured(client, package, asked.rooms))
     print("\n".join(lines(found)))
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(document(found, machine(client)) + "\n", encoding="utf-8")
     return int(any(r.verdict in ("MISSED", "no control") for r in found))
 
 
-def measured(client: docker.DockerClient, rooms: list[str]) -> Iterator[Row]:
+def measured(client: docker.DockerClient, package: str, rooms: Sequence[str]) -> Iterator[Row]:
     """The rows of the rooms, told while they come; what was started is removed at the end."""
     instances = Instances(lambda: client)
     try:
         for room in rooms:
             print(f"… {room}", file=sys.stderr, flush=True)
-            for row in importlib.import_module(f"benchmarks.{room}").rows(client, instances):
+            for row in importlib.import_module(f"{package}.{room}").rows(client, instances):
                 print(f"  {lines([row])[1]}", file=sys.stderr, flush=True)
                 yield row
     finally:
@@ -63,4 +63,4 @@ def machine(client: docker.DockerClient) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("benchmarks", ROOMS, Path("benchmarks/out/bench.json"), __doc__))

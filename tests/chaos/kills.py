@@ -1,0 +1,177 @@
+"""SIGKILL of each container, of pairs and of all at once, under load: nothing that was answered 250 is lost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.table import Control, Row
+from tests.chaos.faults import Taken, held
+from tests.chaos.ledger import LISTENERS, Ledger
+from tests.chaos.world import BARE, began, drained, services, started, until
+from tests.instances import Instances
+from tests.integration.running import Appliance
+
+if TYPE_CHECKING:
+    import docker
+
+ROOM = "kills"
+SINGLES, PAIRS, ALL = 3, 26, 8
+#: seconds after which the engine counts a start as a good one, and restarts the next time without a delay
+GOOD_START = 10.5
+RESTARTED = 90  # seconds of patience
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a ledger: how many were acknowledged, which are gone, how many came twice, seconds until an answer."""
+
+    acknowledged: int
+    lost: tuple[str, ...]
+    twice: int
+    seconds: tuple[float, ...]
+    hard: dict[str, int]
+
+
+def rows(client: docker.DockerClient, instances: Instances) -> Iterator[Row]:
+    """Every line of this room."""
+    with started(client, instances, "kills") as where:
+        names = services(where)
+        found = struck(where, rounds(names))
+        late, twice = held_back(where), delivered_again(where)
+    share = volatile_queue(client, instances)
+    kills = len(found.seconds)
+    yield Row(
+        ROOM,
+        f"acknowledged mails lost or refused for good, of {found.acknowledged:,} in {kills} kills",
+        "mails",
+        len(found.lost) + sum(found.hard.values()),
+        floor=0,
+        goal=0,
+        control=Control("of 100, the queue in memory", share),
+        raw={"lost": found.lost, "refused": found.hard},
+    )
+    yield Row(
+        ROOM,
+        "delivered more than once",
+        "%",
+        100 * found.twice / found.acknowledged,
+        floor=0.2,
+        goal=0.05,
+        control=Control("LMTP's last answer cut off", twice),
+        raw={"twice": found.twice},
+    )
+    times = sorted(found.seconds)
+    for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+        value = times[min(int(len(times) * share), len(times) - 1)]
+        control = Control("the policy held for 4 s", late)
+        yield Row(ROOM, f"both listeners acknowledge again after the restart, {name}", "s", value, 3, 1, control=control)
+
+
+def rounds(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each alone, pairs, all of them; in an order that is the same each time."""
+    chance = random.Random(20261124)  # noqa: S311
+    pairs = list(itertools.combinations(names, 2))
+    found = [(n,) for n in names] * SINGLES + chance.sample(pairs, min(PAIRS, len(pairs))) + [tuple(names)] * ALL
+    chance.shuffle(found)
+    return found
+
+
+def struck(where: Appliance, strikes: Sequence[tuple[str, ...]], *, pause: float = 0.0, rest: bool = True) -> Found:
+    """Kills in rounds under load, then looks for everything. ``rest``: victims have run for GOOD_START before."""
+    seconds = []
+    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder, Ledger(where, Path(folder) / "ledger", pause=pause) as ledger:
+        answering(ledger, time.time())
+        for number, victims in enumerate(strikes):
+            before = {n: began(where, n) for n in victims}
+            if rest:
+                until(lambda b=before: time.time() - max(b.values()) > GOOD_START or None, "the last start is old", 30)  # type: ignore[misc]
+            kill(where, victims)
+            back = restarted(where, before)
+            seconds.append(answering(ledger, back))
+            print(f"    {number + 1}/{len(strikes)} {seconds[-1]:.2f} s {', '.join(victims)}", file=sys.stderr, flush=True)
+        ledger.__exit__(None, None, None)
+        idents = ledger.idents
+        found = drained(where, idents)
+        lost = tuple(sorted(idents - set(found)))
+        return Found(len(idents), lost, sum(found[i] > 1 for i in idents), tuple(seconds), ledger.hard)
+
+
+def kill(where: Appliance, names: Sequence[str]) -> None:
+    """SIGKILL by the host's pid: after `docker kill` the engine would not start it again."""
+    pids = [where.client.containers.get(f"{where.name}-{n}").attrs["State"]["Pid"] for n in names]
+    for pid in pids:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+
+def restarted(where: Appliance, before: dict[str, float]) -> float:
+    """When the last of the victims was started again."""
+
+    def look() -> float | None:
+        now = {n: began(where, n) for n in before}
+        return max(now.values()) if all(now[n] > before[n] for n in before) else None
+
+    return until(look, f"{', '.join(before)} started again", RESTARTED)
+
+
+def answering(ledger: Ledger, since: float) -> float:
+    """Seconds until both listeners acknowledged a message that began after ``since``."""
+
+    def look() -> float | None:
+        times = [ledger.answered(x, since) for x in LISTENERS]
+        return None if None in times else max(t for t in times if t) - since
+
+    return until(look, f"a message acknowledged; refused: {ledger.refused.most_common(3)}", 60)
+
+
+def held_back(where: Appliance) -> float:
+    """The control of the answering time: a service that does nothing for 4 s after the moment that counts."""
+    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder, Ledger(where, Path(folder) / "ledger") as ledger:
+        answering(ledger, time.time())
+        with held(where, "policy"):
+            since = time.time()
+            until(lambda: time.time() - since > 4 or None, "4 s", 10)
+        return answering(ledger, since)
+
+
+def delivered_again(where: Appliance) -> float:
+    """The control of the duplicates: per cent of mails that come twice when the store's last answer is cut off once."""
+    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
+        with Taken("dovecot", "lmtp", "cut").on(where), Ledger(where, Path(folder) / "ledger", senders=1, pause=0.1) as ledger:
+            until(lambda: len(ledger.acks) > 15 or None, "some mails", 60)
+            until(lambda: sum(stored_of(where, ledger)) > 15 or None, "they are stored", 60)
+        idents = ledger.idents
+        drained(where, idents)
+        until(lambda: not where.exec("postfix", "postqueue", "-j").strip() or None, "the queue is empty", 60)
+        found = drained(where, idents)
+        return 100 * sum(found[i] > 1 for i in idents) / len(idents)
+
+
+def stored_of(where: Appliance, ledger: Ledger) -> list[int]:
+    """How often each mail of a ledger is stored."""
+    found = drained(where, (), 0)
+    return [found[a.sent.ident] for a in ledger.acks.copy()]
+
+
+def volatile_queue(client: docker.DockerClient, instances: Instances) -> float:
+    """The control of the loss: per cent of acknowledged mails gone when the queue lies in memory and Postfix is killed."""
+    memory = {"queue": {"type": "tmpfs", "device": "tmpfs", "o": "size=64m"}}
+    with started(client, instances, "volatile", BARE, memory) as where, tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
+        where.exec("dovecot", "doveadm", "service", "stop", "lmtp")
+        with Ledger(where, Path(folder) / "ledger", senders=1) as ledger:
+            until(lambda: len(ledger.acks) > 50 or None, "some mails are queued", 60)
+        kill(where, ["postfix"])
+        where.exec("dovecot", "doveadm", "reload")
+        idents = ledger.idents
+        found = drained(where, idents, 15)
+        return 100 * len(idents - set(found)) / len(idents)
