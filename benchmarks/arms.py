@@ -108,7 +108,8 @@ class Arm:
         before = cgroup.cpu(self.client, self.name)
         outcome = run(load)
         if len(outcome.accepted) < load.messages / 2:
-            raise RuntimeError(f"{self.what}: {len(outcome.accepted)} of {load.messages} accepted: {outcome.refused.most_common(3)}")
+            refused = outcome.refused.most_common(3)
+            raise RuntimeError(f"{self.what}: {len(outcome.accepted)} of {load.messages} accepted: {refused}")
         deadline = time.monotonic() + patience
         stored: Sequence[float] = ()
         while len(stored) < len(outcome.accepted):
