@@ -54,7 +54,7 @@ def refuse_others(app: App, observed: Observed) -> None:
     from appliance.plan.rings import belongs, others
 
     ring = app.ring()
-    if strange := others(observed, ring.ids):
+    if strange := others(observed, ring.ring_id, ring.adopted):
         observed = app.engine().manifests(observed, {})  # they tell who deployed it
         hint = "choose another name in the spec, or say --adopt if it is yours all the same"
         raise ApplianceError(f"{belongs(observed, strange, ring.ring_id)}: nothing was touched", hint=hint)

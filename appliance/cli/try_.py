@@ -77,7 +77,7 @@ def refused(app: App, planned: Planned, output: Path) -> ApplianceError:
     from appliance.plan.rings import belongs, others
 
     ring = app.ring()
-    strange = others(planned.observed, ring.ids)
+    strange = others(planned.observed, ring.ring_id, ring.adopted)
     for refusal in planned.plan.refusals if not strange else ():
         app.say(f"refused: {refusal}")
     if not strange:
@@ -113,7 +113,7 @@ def remove(app: App, output: Path) -> int:
     if not there and not app.file.exists():
         app.say(f"there is no example in {output}, and none on the engine")
         return Exit.DONE
-    strange = others(observed, ring.ids)
+    strange = others(observed, ring.ring_id, ring.adopted)
     if strange and ring.exists:
         observed = app.engine().manifests(observed, {})
         raise ApplianceError(f"{belongs(observed, strange, ring.ring_id)}: nothing was touched", hint=elsewhere(ring, output))

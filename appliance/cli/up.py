@@ -138,10 +138,9 @@ def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) 
 def take_over(app: App, planned: Planned) -> None:
     """Notes in the ring whose volumes are its own from now on: their labels stay what they are. Only after it was done."""
     from appliance.keys import adopted
-    from appliance.plan.rings import all_others
 
-    ring = app.ring()
-    adopted.remember(ring.files, all_others(planned.observed, ring.ids))
+    ring, labels = app.ring(), planned.observed.volumes.values()
+    adopted.remember(ring.files, [label for label in labels if label and label != ring.ring_id])
 
 
 def fetch(app: App, *, wait: int, break_lock: bool) -> int:

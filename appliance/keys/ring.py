@@ -81,9 +81,9 @@ class KeyRing:
         return self.identity.ring_id if self.identity else None
 
     @property
-    def ids(self) -> frozenset[str]:
-        """The ring's id and those of the rings that it took over: what carries one of them is this ring's."""
-        return adopted.read(self.files).union([self.ring_id] if self.ring_id else ())
+    def adopted(self) -> frozenset[str]:
+        """Ids of the rings that it took over: volumes that carry one of them are this ring's."""
+        return adopted.read(self.files)
 
     # -- reading -----------------------------------------------------------------------------------------------------
     def view(self, spec: Spec) -> KeyView:

@@ -13,14 +13,13 @@ from appliance.plan.words import some
 from appliance.render.bundle import NEW_AT_UP, Bundle
 
 
-def others(observed: Observed, ours: Collection[str]) -> tuple[str, ...]:
-    """Ids of rings that the instance belongs to and that are none of ``ours``."""
-    return tuple(sorted(observed.rings.difference(ours)))
+def others(observed: Observed, here: str | None, adopted: Collection[str]) -> tuple[str, ...]:
+    """Ids of other rings that the instance belongs to. ``here``: the ring beside the spec, which took over ``adopted``.
 
-
-def all_others(observed: Observed, ours: Collection[str]) -> tuple[str, ...]:
-    """The same, those of volumes too that running containers of ours use already."""
-    return tuple(sorted({*observed.rings, *(r for r in observed.volumes.values() if r)}.difference(ours)))
+    Containers are those of one ring alone: whoever took over made them anew. Where there is none, the volumes tell.
+    """
+    ours = {here} if any(s.ring_id for s in observed.services.values()) else {here, *adopted}
+    return tuple(sorted(observed.rings - ours))
 
 
 def belongs(observed: Observed, strange: Collection[str], here: str | None) -> str:
@@ -38,7 +37,7 @@ def deployer(observed: Observed) -> str:
 
 def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: tuple[str, ...]) -> Iterator[str]:
     """Sentences: another ring's instance, or keys of ours that are lost."""
-    strange = others(observed, _ours(bundle))
+    strange = others(observed, bundle.ring_id, bundle.adopted)
     if strange and bundle.ring_id is None and observed.services:
         yield (
             f"{bundle.instance} runs with the key ring {some(strange)}, and {len(missing_keys)} keys are not here;"
@@ -63,7 +62,7 @@ def refusals(bundle: Bundle, observed: Observed, *, adopt: bool, missing_keys: t
 
 def warnings(bundle: Bundle, observed: Observed) -> Iterator[str]:
     """What taking over another ring's instance means."""
-    strange = others(observed, _ours(bundle))
+    strange = others(observed, bundle.ring_id, bundle.adopted)
     if strange:
         yield (
             f"{bundle.instance} goes over from the key ring {some(strange)} to {bundle.ring_id or 'a new one'}:"
@@ -74,10 +73,6 @@ def warnings(bundle: Bundle, observed: Observed) -> Iterator[str]:
 def label_change(bundle: Bundle, seen: str | None) -> str:
     """Why a container must be made anew so that it says whose it is, "" when it need not."""
     return f"it belongs to the key ring {seen}" if seen and bundle.ring_id and seen != bundle.ring_id else ""
-
-
-def _ours(bundle: Bundle) -> frozenset[str]:
-    return bundle.adopted.union([bundle.ring_id] if bundle.ring_id else ())
 
 
 def _carried(observed: Observed) -> set[str]:

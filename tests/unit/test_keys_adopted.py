@@ -16,15 +16,13 @@ ONE, TWO = "0123456789abcdef", "fedcba9876543210"
 
 def test_remembered_for_ever_and_for_the_plan(tmp_path: Path) -> None:
     here = ring(tmp_path)
-    assert here.ids == frozenset()
+    assert here.adopted == frozenset()
     here.create(spec(), Told())
-    assert here.ids == {here.ring_id}
     adopted.remember(here.files, [TWO])
     adopted.remember(here.files, [ONE, TWO])
     assert (here.folder / "adopted").read_text() == f"{ONE}\n{TWO}\n"
     assert (here.folder / "adopted").stat().st_mode & 0o777 == 0o600
-    assert here.ids == {here.ring_id, ONE, TWO}
-    assert here.view(spec()).adopted == {ONE, TWO}
+    assert here.adopted == here.view(spec()).adopted == {ONE, TWO}
 
 
 def test_nothing_to_remember_writes_nothing(tmp_path: Path) -> None:
@@ -41,7 +39,7 @@ def test_it_travels_with_the_ring(tmp_path: Path) -> None:
     adopted.remember(there.files, [ONE])
     export_to(there, tmp_path / "ring.tar")
     assert adopted.ADOPTED in take(from_tar(tmp_path / "ring.tar"), here)
-    assert here.ids == there.ids
+    assert here.adopted == {ONE}
 
 
 def test_a_garbled_line_is_named(tmp_path: Path) -> None:

@@ -207,6 +207,13 @@ def test_a_role_that_went_is_removed_and_its_data_stays() -> None:
             Wishes(),
             "belongs to the key ring ring3 (deployed by me), and the ring here is ring2",
         ),
+        # the other folder came back: what it deployed is its own again, though its volumes were taken over once
+        (
+            replace(bundle(SERVICE, ring="ring2"), adopted=frozenset({"ring1"})),
+            observed(found(SERVICE)),
+            Wishes(),
+            "belongs to the key ring ring1 (deployed by me), and the ring here is ring2",
+        ),
         (bundle(keyed(None)), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/a.pem",)), "`appliance keys pull`"),
         (bundle(keyed("aaaa")), observed(found(keyed("aaaa"))), Wishes(missing_keys=("dkim/b.pem",)), ""),
         (
