@@ -25,18 +25,17 @@ if TYPE_CHECKING:
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 
-def pids(where: Appliance, service: str, title: str = "") -> list[int]:
-    """The host's pids of a service's processes; ``title``: only those whose command line holds it."""
-    said = where.client.containers.get(f"{where.name}-{service}").top(ps_args="-eo pid,args")
-    return [int(pid) for pid, args in said["Processes"] or () if title in args]
+def pids(where: Appliance, service: str, process: str = "") -> list[int]:
+    """The host's pids of a service's processes; ``process``: only Dovecot's of that name, and the master who would make more."""
+    said = where.client.containers.get(f"{where.name}-{service}").top(ps_args="-eo pid,args")["Processes"] or ()
+    names = (f"dovecot/{process}", "dovecot -F") if process else ("",)
+    return [int(pid) for pid, args in said if any(n in args for n in names)]
 
 
 @contextmanager
-def held(where: Appliance, service: str, title: str = "") -> Iterator[None]:
+def held(where: Appliance, service: str, process: str = "") -> Iterator[None]:
     """SIGSTOP for every process of a service that is there now."""
-    found = pids(where, service, title)
-    if not found:
-        raise RuntimeError(f"{service} has no process {title}")
+    found = pids(where, service, process)
     try:
         for pid in found:
             os.kill(pid, signal.SIGSTOP)
@@ -45,6 +44,16 @@ def held(where: Appliance, service: str, title: str = "") -> Iterator[None]:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def closed(where: Appliance, service: str, process: str) -> Iterator[None]:
+    """One of Dovecot's services is not there, the others are."""
+    where.exec(service, "doveadm", "service", "stop", process)
+    try:
+        yield
+    finally:
+        where.exec(service, "doveadm", "reload")
 
 
 @dataclass(frozen=True)
