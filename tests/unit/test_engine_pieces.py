@@ -257,6 +257,13 @@ def test_one_ssh_forwards_the_engines_socket(url: str, words: list[str]) -> None
     assert tunnel.command(urlsplit(url), "/l")[-len(words) :] == words
 
 
+def test_a_second_session_goes_through_the_same_connection() -> None:
+    url = urlsplit("ssh://me@host:2222")
+    (path,) = [w for w in tunnel.command(url, "/l") if w.startswith("ControlPath=")]
+    assert tunnel.session(url, "/l")[-6:] == [path, "-p", "2222", "--", "me@host", "sh -s"]
+    assert "BatchMode=yes" in tunnel.session(url, "/l")  # and if it cannot, nobody is asked for a password a second time
+
+
 def test_ssh_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from appliance.engines.docker.connect import open_client
     from appliance.errors import Exit, Unavailable
