@@ -37,6 +37,7 @@ PASSWORDS: Mapping[str, str] = {
     "info@xn--bcher-kva.example": "info's password",
     "jürgen@xn--bcher-kva.example": "Jürgens Paßwort",
 }
+NEXT_HOP = 2626  # port of a next hop in Postfix's own network
 PATIENCE = 300  # seconds for `up`
 
 SPEC = """
@@ -66,6 +67,7 @@ aliases:
   list@example.org: {{to: [bob@example.org], send_as: [alice@example.org]}}
 routes:
   partner.example: "[192.0.2.25]:25"
+  refuses.example: "[127.0.0.1]:{next_hop}"  # a server beside Postfix, where a test starts one
 roles:
   clamav: {{signatures: signatures}}
 """
@@ -99,7 +101,7 @@ def write_spec(folder: Path, name: str, subnet: str) -> tuple[Path, Mapping[str,
 
     ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
     words = {address.partition("@")[0]: hashed(password) for address, password in PASSWORDS.items()}
-    text = SPEC.format(name=name, ports=json.dumps(ports), subnet=subnet, **words)
+    text = SPEC.format(name=name, ports=json.dumps(ports), subnet=subnet, next_hop=NEXT_HOP, **words)
     path = folder / "mail.yml"
     path.write_text(text, encoding="utf-8")
     (folder / "signatures").mkdir(exist_ok=True)
