@@ -19,6 +19,7 @@ from appliance.resources import folder
 from appliance.verify import dialog
 from tests.integration.mail import arrive, fill, message, submit, trusting, until_accepted
 from tests.integration.running import PASSWORDS, Appliance, hashed
+from tests.integration.sieve import active, home
 
 LISTENERS = {"25": "smtp", "587": "submission", "465": "submissions"}
 #: 10587 is not published, what is said to it is said inside the network
@@ -149,7 +150,6 @@ SCRIPTS = {
     "a rejection": ('require "reject"; reject "not wanted";', "<>", "postmaster@example.org"),
     "a redirect": ('redirect "alice@example.org";', "<alice@example.org>", "alice@example.org"),
 }
-HOME = "/srv/mail/example.org/bob"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -157,27 +157,14 @@ def test_a_script_writes_as_its_owner_only(appliance_up: Appliance, name: str) -
     """alice writes to bob, whose script answers; what leaves is judged by the envelope and From that reach alice."""
     script, envelope, words_of_it = SCRIPTS[name]
     handle = secrets.token_hex(6)
-    install(appliance_up, script.format(handle=handle))
-    since = time.time()
-    try:
-        ident = f"{handle}@tests"
-        text = message(ident, "alice@example.org", "bob@example.org")
+    with active(appliance_up, script.format(handle=handle)):
+        since = time.time()
+        text = message(f"{handle}@tests", "alice@example.org", "bob@example.org")
         assert until_sent(appliance_up, text)
-        if not envelope:
+        if envelope:
+            assert until_arrived(appliance_up, handle, since) == (envelope, words_of_it)
+        else:
             until_logged(appliance_up, words_of_it, since)
-            return
-        found = until_arrived(appliance_up, handle, since)
-        assert found == (envelope, words_of_it)
-    finally:
-        gone = ("rm", "-f", f"{HOME}/.dovecot.sieve", f"{HOME}/.dovecot.svbin")
-        appliance_up.engine.exec(appliance_up.name, "dovecot", gone, user="905:905")
-
-
-def install(where: Appliance, script: str) -> None:
-    """Makes a script bob's active one."""
-    command = f"mkdir -p {HOME} && cat > {HOME}/.dovecot.sieve"
-    end = where.engine.exec(where.name, "dovecot", ("sh", "-c", command), stdin=script.encode(), user="905:905")
-    assert end.code == 0, end.stderr
 
 
 def until_sent(where: Appliance, text: bytes) -> bool:
@@ -211,7 +198,7 @@ def until_logged(where: Appliance, wanted: str, since: float, seconds: float = 3
 
 def until_arrived(where: Appliance, handle: str, since: float, seconds: float = 30) -> tuple[str, str]:
     """(Return-Path, address in From) of the mail that the script sent to alice."""
-    inbox = HOME.replace("bob", "alice") + "/Maildir"
+    inbox = f"{home('alice@example.org')}/Maildir"
     find = f"grep -l -r -e X-Sieve -e multipart/report {inbox}/new {inbox}/cur"
     recent = f"[ $(stat -c %Y $f) -ge {int(since)} ] && grep -q {handle} $f"
     show = f"for f in $({find}); do {recent} && sed '/^\\r*$/q' $f; done; true"
