@@ -6,6 +6,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -121,19 +122,26 @@ def _files(node: Node, view: View) -> Iterator[AnyFile]:
             )
 
 
+@lru_cache(maxsize=64)
+def _environment(folder: Path) -> jinja2.Environment:
+    """A role's templates. Kept: compiling takes longer than rendering; a changed file is seen (auto_reload)."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 configuration files, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 class _Templates:
     """The templates of one role with the variables of one service."""
 
     def __init__(self, role: Role, view: View) -> None:
         self.role = role
-        self.environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(role.folder / "templates"),
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,  # noqa: S701 configuration files, not HTML
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
+        self.environment = _environment(role.folder / "templates")
+        # found by name when a template is rendered, so that those of a role that was read again are taken
         self.environment.filters.update(cast(dict[str, Callable[..., Any]], role.hooks.get("FILTERS", {})))
         self.variables: dict[str, Any] = {name: getattr(view, name) for name in view.__dataclass_fields__}
         if "context" in role.hooks:
