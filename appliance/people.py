@@ -24,6 +24,8 @@ class People:
     ``members``: spelling → local mailboxes reached at the end, aliases expanded wholly (the quota check).
     ``owners``: spelling → logins that may send as it. ``outside``: alias → addresses elsewhere (they need SRS).
     ``postmasters``: mailboxes that mail to postmaster or abuse reaches; it is delivered there when they are full too.
+    ``removed``: spellings of mailboxes that were removed and whose entry in ``recipients`` keeps them out of a catch-all; that entry
+    makes them known, so what is sent to them must be refused by name.
     ``probe``: the appliance's own mailbox, never in ``mailboxes``.
     """
 
@@ -35,6 +37,7 @@ class People:
     owners: Mapping[str, tuple[str, ...]]
     outside: Mapping[str, tuple[str, ...]]
     postmasters: frozenset[str]
+    removed: tuple[str, ...]
     probe: str
 
 
@@ -61,7 +64,8 @@ def people(spec: Spec, keys: KeyView) -> People:
     enabled = {a: m.quota for a, m in spec.mailboxes.items() if m.enabled}
     disabled = tuple(s for a, m in spec.mailboxes.items() if not m.enabled for s in spellings(a))
     recipients = dict(_recipients(spec, probe))
-    recipients |= dict(_uncaught(spec, keys, recipients))
+    uncaught = dict(_uncaught(spec, keys, recipients))
+    recipients |= uncaught
     members = {key: _members(key, recipients, enabled) for key in recipients if recipients[key] != (key,)}
     return People(
         domains=tuple(s for d in spec.domains for s in spellings(d)),
@@ -72,6 +76,7 @@ def people(spec: Spec, keys: KeyView) -> People:
         owners=dict(_owners(spec, probe, members)),
         outside=_outside(spec),
         postmasters=frozenset(m for key in recipients if always(key) for m in (members.get(key) or (key,)) if m in enabled),
+        removed=tuple(uncaught),
         probe=probe,
     )
 

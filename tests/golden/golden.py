@@ -38,6 +38,7 @@ def fake_keys(spec: Spec) -> KeyView:
         fingerprints={ref: half[:16].lower() for ref, half in halves.items()},
         public={ref: ":".join(half[i : i + 2] for i in range(0, 64, 2)) for ref, half in halves.items()},
         tokens={"probe": "goldenprobe00000", "double-bounce": "goldenbounce0000"},
+        removed=frozenset({"left@xn--bcher-kva.example"}),
     )
 
 

@@ -44,6 +44,7 @@ def test_who_was_removed_is_not_caught() -> None:
     assert found.recipients["gone@xn--bcher-kva.example"] == ("gone@xn--bcher-kva.example",)
     assert found.recipients["gone@bücher.example"] == ("gone@xn--bcher-kva.example",)
     assert not {"gone@xn--bcher-kva.example", "off@xn--bcher-kva.example"} & set(found.mailboxes), "no mailbox takes it"
+    assert found.removed == ("gone@xn--bcher-kva.example", "gone@bücher.example"), "known by that entry, so refused by name"
     # where nothing is caught, an unknown recipient needs no entry
     assert not {"gone@example.org", "gone@elsewhere.example"} & set(found.recipients)
 
@@ -54,6 +55,7 @@ def test_an_alias_takes_the_mail_of_who_was_removed() -> None:
         aliases={"gone@bücher.example": {"to": ["bob@example.org"]}},
     )
     assert found.recipients["gone@xn--bcher-kva.example"] == ("bob@example.org",)
+    assert found.removed == ()
 
 
 def test_every_mailbox_has_an_identity_entry_so_that_a_catch_all_does_not_swallow_it() -> None:
