@@ -135,8 +135,9 @@ def judged(part: Part, fault: str, who: str, answer: Answer, seconds: float) -> 
 def looked(where: Appliance, submitted: str) -> Sequence[str]:
     """What is wrong in the mailboxes and in the queue: a signature that is missing, a bounce."""
     script = (
-        f"for f in $(grep -rlF '<{submitted}>' /srv/mail); do grep -c '^DKIM-Signature:' $f || true; done; "
-        "grep -rlE '^Content-Type: multipart/report' /srv/mail | sed 's/.*/bounce/' || true"
+        "find /srv/mail -type f -path '*/Maildir/*/*.M*P*' > /tmp/all; "
+        f"for f in $(xargs grep -lF '<{submitted}>' < /tmp/all); do grep -c '^DKIM-Signature:' $f || true; done; "
+        "xargs grep -lE '^Content-Type: multipart/report' < /tmp/all | sed 's/.*/bounce/' || true"
     )
     said = where.engine.exec(where.name, "dovecot", ("sh", "-euc", script), user="905:905").stdout.decode().split()
     wrong = [f"587's mail has {n} signatures" for n in said if n.isdigit() and int(n) < 2]

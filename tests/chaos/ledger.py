@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -42,15 +43,23 @@ class Ledger:
     """
 
     def __init__(
-        self, where: Appliance, file: Path, *, senders: int = 2, pause: float = 0.0, seconds: float = 10, size: int = 2048
+        self,
+        where: Appliance,
+        file: Path,
+        *,
+        listeners: Sequence[str] = LISTENERS,
+        senders: int = 2,
+        pause: float = 0.0,
+        seconds: float = 10,
+        size: int = 2048,
     ) -> None:
         self.where, self.file, self.pause = where, file, pause
         self.acks: list[Ack] = []
         self.refused: Counter[str] = Counter()
         self._over, self._lock = threading.Event(), threading.Lock()
-        loads = {listener: load(where, listener, seconds, size) for listener in LISTENERS}
+        loads = {listener: load(where, listener, seconds, size) for listener in listeners}
         self._threads = [
-            threading.Thread(target=self._work, args=(x, loads[x]), daemon=True) for x in LISTENERS for _ in range(senders)
+            threading.Thread(target=self._work, args=(x, loads[x]), daemon=True) for x in listeners for _ in range(senders)
         ]
 
     def __enter__(self) -> Ledger:

@@ -1,4 +1,4 @@
-"""The fault matrix: each part × stopped, paused, slow, garbage, missing. Mail waits with its sender; nothing gets past a check."""
+"""The fault matrix: parts × stopped, paused, slow, garbage, missing. Mail waits with its sender; nothing gets past a check."""
 
 from __future__ import annotations
 
