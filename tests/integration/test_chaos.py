@@ -1,0 +1,55 @@
+"""A short round of `make chaos` with the controls that must fail; the whole rooms are tests/chaos."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.chaos import kills, matrix
+from tests.chaos.cells import tried
+from tests.chaos.world import services
+from tests.integration.running import Appliance
+
+PARTS = {part.name: part for part in matrix.PARTS}
+#: cells that take seconds: those that end with a time limit are in `make chaos`
+SHORT = (
+    ("clamd", "missing"),
+    ("clamav-milter", "garbage"),
+    ("policy", "paused"),
+    ("quota of the store", "garbage"),
+    ("SASL", "missing"),
+    ("LMTP", "garbage"),
+    ("resolver", "garbage"),
+)
+
+
+@pytest.mark.root
+def test_nothing_acknowledged_is_lost_when_two_or_all_are_killed(appliance_up: Appliance) -> None:
+    names = tuple(services(appliance_up))
+    strikes = [("postfix", "dovecot"), ("clamd", "policy-recipients"), names]
+    found = kills.struck(appliance_up, strikes, pause=0.1, rest=False)
+    assert found.acknowledged > 30
+    assert (found.lost, found.hard) == ((), {})
+    assert max(found.seconds) < 15  # the figure itself, 3 s, is measured on a machine that does nothing else
+
+
+def test_what_nobody_kept_is_counted_as_lost(appliance_up: Appliance) -> None:
+    assert kills.forgetful(appliance_up) == 100
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(("part", "fault"), SHORT)
+def test_mail_waits_or_is_taken_whole(appliance_up: Appliance, part: str, fault: str) -> None:
+    cell = tried(appliance_up, PARTS[part], fault)
+    assert not cell.wrong, cell
+
+
+def test_a_filter_that_is_passed_by_is_seen(appliance_up: Appliance) -> None:
+    assert matrix.opened(appliance_up, ("policy",)) == 1
+
+
+def test_the_limits_are_those_that_are_rendered(appliance_up: Appliance) -> None:
+    main_cf = appliance_up.exec("postfix", "postconf", "submission_milters", "mx_milters")
+    found = {s: float(n) for s, n in re.findall(r"unix:/sock/([^/]+)/[^}]*content_timeout=(\d+)s", main_cf)}
+    assert found == {part.service: part.limit for part in PARTS.values() if part.socket == "milter.sock"}
