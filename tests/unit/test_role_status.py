@@ -67,9 +67,46 @@ def test_a_queue_that_cannot_be_read_is_not_well(tmp_path: Path) -> None:
 
 
 def postqueue(folder: Path, body: str) -> None:
-    """A postqueue that says what the test wants."""
-    (folder / "postqueue").write_text(f"#!/bin/sh\n{body}\n")
-    (folder / "postqueue").chmod(0o755)
+    """A postqueue that says what the test wants, and a disk with room."""
+    program(folder, "postqueue", body)
+    disk(folder)
+
+
+def program(folder: Path, name: str, body: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+    (folder / name).chmod(0o755)
+
+
+def disk(folder: Path, free: int = 50 << 30, files: int = 1000, unused: int = 900) -> None:
+    """A df that says so of a disk of 100 GiB: bytes for -B1, files for -i."""
+    lines = {"-B1": f"{100 << 30} 0 {free} 1% /", "-i": f"{files} 0 {unused} 1% /"}
+    program(folder, "df", f"echo Filesystem; case $2 in {' '.join(f'{k}) echo /dev/x {v};;' for k, v in lines.items())} esac")
+
+
+ROOM = {"free": 12 << 10}, {"unused": 3}
+
+
+@pytest.mark.parametrize(("full", "free", "unused"), [(ROOM[0], "0.0", "900"), (ROOM[1], "51200.0", "3")])
+def test_a_full_disk_below_the_queue_is_not_well(tmp_path: Path, full: dict[str, int], free: str, unused: str) -> None:
+    postqueue(tmp_path, "true")
+    disk(tmp_path, **full)
+    code, words = said(text(bundle(""), "postfix", "status.pl"), path=tmp_path)
+    assert (code, words.partition(", mail is")[0]) == (1, f"no room: {free} MiB and {unused} files free")
+    assert words.endswith("; the queue is empty")
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        ({}, (0, "50 % of the disk is used")),
+        ({"files": 0, "unused": 0}, (0, "50 % of the disk is used")),  # btrfs counts no files
+        ({"free": 12 << 10}, (1, "no room for mail: 0.0 MiB and 900 files free; it waits in the queue until there is")),
+        ({"unused": 3}, (1, "no room for mail: 51200.0 MiB and 3 files free; it waits in the queue until there is")),
+    ],
+)
+def test_the_disk_below_the_mail(tmp_path: Path, room: dict[str, int], expected: tuple[int, str]) -> None:
+    disk(tmp_path, **room)
+    assert said(text(bundle(""), "dovecot", "status.pl"), path=tmp_path) == expected
 
 
 @pytest.mark.parametrize(
