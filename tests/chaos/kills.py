@@ -88,21 +88,26 @@ def rounds(names: Sequence[str]) -> list[tuple[str, ...]]:
 def struck(where: Appliance, strikes: Sequence[tuple[str, ...]], *, pause: float = 0.0, rest: bool = True) -> Found:
     """Kills in rounds under load, then looks for everything. ``rest``: victims have run for GOOD_START before."""
     seconds = []
-    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder, Ledger(where, Path(folder) / "ledger", pause=pause) as ledger:
-        answering(ledger, time.time())
-        for number, victims in enumerate(strikes):
-            before = {n: began(where, n) for n in victims}
-            if rest:
-                until(lambda b=before: time.time() - max(b.values()) > GOOD_START or None, "the last start is old", 30)  # type: ignore[misc]
-            kill(where, victims)
-            back = restarted(where, before)
-            seconds.append(answering(ledger, back))
-            print(f"    {number + 1}/{len(strikes)} {seconds[-1]:.2f} s {', '.join(victims)}", file=sys.stderr, flush=True)
-        ledger.__exit__(None, None, None)
+    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
+        with Ledger(where, Path(folder) / "ledger", pause=pause) as ledger:
+            answering(ledger, time.time())
+            for number, victims in enumerate(strikes):
+                seconds.append(strike(where, ledger, victims, rest))
+                done = f"{number + 1}/{len(strikes)} {seconds[-1]:.2f} s"
+                print(f"    {done} {', '.join(victims)}", file=sys.stderr, flush=True)
         idents = ledger.idents
         found = drained(where, idents)
-        lost = tuple(sorted(idents - set(found)))
-        return Found(len(idents), lost, sum(found[i] > 1 for i in idents), tuple(seconds), ledger.hard)
+    lost = tuple(sorted(idents - set(found)))
+    return Found(len(idents), lost, sum(found[i] > 1 for i in idents), tuple(seconds), ledger.hard)
+
+
+def strike(where: Appliance, ledger: Ledger, victims: Sequence[str], rest: bool) -> float:
+    """One kill; seconds from the restart until both listeners acknowledge again."""
+    before = {n: began(where, n) for n in victims}
+    if rest:
+        until(lambda: time.time() - max(before.values()) > GOOD_START or None, "the last start is old", 30)
+    kill(where, victims)
+    return answering(ledger, restarted(where, before))
 
 
 def kill(where: Appliance, names: Sequence[str]) -> None:

@@ -76,22 +76,27 @@ def rows(client: docker.DockerClient, instances: Instances) -> Iterator[Row]:
 def struck(where: Appliance, image: Path, cuts: int) -> list[Cut]:
     """That many cuts under load; each image is compared with what the ledger held before."""
     found: list[Cut] = []
-    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder, Ledger(where, Path(folder) / "ledger") as ledger:
-        for number in range(cuts):
-            last = found[-1].before if found else 0
-            until(lambda last=last: len(ledger.acks) > last + LOAD or None, "new mail is acknowledged", 120)  # type: ignore[misc]
-            before = ledger.idents
-            copy = image.with_name("cut")
-            disks.run("cp", "--reflink=always", image, copy)
-            with disks.mounted(copy) as place:
-                held = survivors(place)
-            copy.unlink()
-            found.append(Cut(len(before) - last, len(before), frozenset(before - held)))
-            print(f"    {number + 1}/{cuts} {found[-1].new} new, {len(found[-1].lost)} lost", file=sys.stderr, flush=True)
-    missing = ledger.idents - set(drained(where, ledger.idents))
+    with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
+        with Ledger(where, Path(folder) / "ledger") as ledger:
+            for number in range(cuts):
+                found.append(cut(ledger, image, found[-1].before if found else 0))
+                print(f"    {number + 1}/{cuts} {found[-1].new} new, {len(found[-1].lost)} lost", file=sys.stderr, flush=True)
+        missing = ledger.idents - set(drained(where, ledger.idents))
     if missing:
         raise RuntimeError(f"{len(missing)} mails were lost without any cut")
     return found
+
+
+def cut(ledger: Ledger, image: Path, last: int) -> Cut:
+    """One cut, when enough mail has come since ``last``."""
+    until(lambda: len(ledger.acks) > last + LOAD or None, "new mail is acknowledged", 120)
+    before = ledger.idents
+    copy = image.with_name("cut")
+    disks.run("cp", "--reflink=always", image, copy)
+    with disks.mounted(copy) as place:
+        held = survivors(place)
+    copy.unlink()
+    return Cut(len(before) - last, len(before), frozenset(before - held))
 
 
 def survivors(place: Path) -> set[str]:

@@ -20,6 +20,7 @@ from tests.integration.running import Appliance, free_subnet, write_spec
 if TYPE_CHECKING:
     import docker
 
+MAILS = "find /srv/mail -type f -path '*/Maildir/*/*.M*P*'"
 T = TypeVar("T")
 FULL = "  policy: {recipients_per_hour: 1000000}\n"
 #: Postfix and Dovecot alone: enough where a control is to lose
@@ -78,11 +79,20 @@ def began(where: Appliance, service: str) -> float:
 
 def stored(where: Appliance) -> Counter[str]:
     """Message-ID → how many mailboxes and folders hold it."""
-    script = "find /srv/mail -type f -path '*/Maildir/*/*.M*P*' -exec grep -him1 '^message-id:' {} + || true"
+    return Counter(_idents(where, f"{MAILS} -exec grep -him1 '^message-id:' {{}} + || true"))
+
+
+def unsigned(where: Appliance) -> set[str]:
+    """Message-IDs of mails without any signature."""
+    return set(_idents(where, f"{MAILS} -exec grep -Li '^dkim-signature:' {{}} + | xargs -r grep -him1 '^message-id:' || true"))
+
+
+def _idents(where: Appliance, script: str) -> list[str]:
+    """What a script of whoever owns the mail finds."""
     done = where.engine.exec(where.name, "dovecot", ("sh", "-euc", script), user="905:905", timeout=120)
     if done.code:
         raise RuntimeError(done.stderr.decode(errors="replace"))
-    return Counter(line.partition(b"<")[2].partition(b">")[0].decode() for line in done.stdout.splitlines())
+    return [line.partition(b"<")[2].partition(b">")[0].decode() for line in done.stdout.splitlines()]
 
 
 def drained(where: Appliance, idents: Iterable[str], seconds: float = 120) -> Counter[str]:

@@ -16,11 +16,9 @@ PARTS = {part.name: part for part in matrix.PARTS}
 SHORT = (
     ("clamd", "missing"),
     ("clamav-milter", "garbage"),
-    ("policy", "paused"),
+    ("policy", "garbage"),
     ("quota of the store", "garbage"),
     ("SASL", "missing"),
-    ("LMTP", "garbage"),
-    ("resolver", "garbage"),
 )
 
 
@@ -29,7 +27,7 @@ def test_nothing_acknowledged_is_lost_when_two_or_all_are_killed(appliance_up: A
     names = tuple(services(appliance_up))
     strikes = [("postfix", "dovecot"), ("clamd", "policy-recipients"), names]
     found = kills.struck(appliance_up, strikes, pause=0.1, rest=False)
-    assert found.acknowledged > 30
+    assert found.acknowledged >= 10
     assert (found.lost, found.hard) == ((), {})
     assert max(found.seconds) < 15  # the figure itself, 3 s, is measured on a machine that does nothing else
 
