@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.__main__ import main
 
-ROOMS = ("kills", "matrix", "power", "full", "controller")
+ROOMS = ("kills", "matrix", "power", "full", "controller", "engine")
 
 if __name__ == "__main__":
     sys.exit(main("tests.chaos", ROOMS, Path("benchmarks/out/chaos.json"), __doc__))

@@ -167,8 +167,11 @@ def stored_of(where: Appliance, ledger: Ledger) -> list[int]:
     return [found[a.sent.ident] for a in ledger.acks.copy()]
 
 
-def forgetful(where: Appliance) -> float:
-    """The control of the loss: per cent of a ledger that is gone behind a server that answers 250 and keeps nothing."""
+def forgetful(where: Appliance, host: str = "127.0.0.1") -> float:
+    """The control of the loss: per cent of a ledger that is gone behind a server that answers 250 and keeps nothing.
+
+    ``host``: of another engine than the machine's.
+    """
     image = where.app.bundle().service("postfix").runtime.image
     sink = where.client.containers.run(
         image,
@@ -177,14 +180,14 @@ def forgetful(where: Appliance) -> float:
         detach=True,
         labels={LABEL: where.name},
         user="65534:65534",
-        ports={"2525/tcp": ("127.0.0.1", 0)},
+        ports={"2525/tcp": (host, 0)},
     )
     try:
         sink.reload()
         port = int(sink.attrs["NetworkSettings"]["Ports"]["2525/tcp"][0]["HostPort"])
         there = replace(where, ports={**where.ports, "smtp": port})
         with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
-            with Ledger(there, Path(folder) / "ledger", listeners=LISTENERS[:1], pause=0.01) as ledger:
+            with Ledger(there, Path(folder) / "ledger", listeners=LISTENERS[:1], pause=0.01, host=host) as ledger:
                 until(lambda: len(ledger.acks) > 50 or None, "some mails are acknowledged", 60)
             idents = ledger.idents
             return 100 * len(idents - set(drained(where, idents, 3))) / len(idents)

@@ -20,12 +20,12 @@ RECIPIENTS = [a for a in PASSWORDS if not a.startswith("full@")]
 LISTENERS = ("smtp", "submission")
 
 
-def load(where: Appliance, listener: str, seconds: float = 10, size: int = 2048) -> Load:
+def load(where: Appliance, listener: str, seconds: float = 10, size: int = 2048, host: str = "127.0.0.1") -> Load:
     """How one message goes in: a stranger's on 25, a user's on 587."""
     login = LOGIN if listener == "submission" else ""
     sender = login or "ledger@sender.invalid"
     password = PASSWORDS[login] if login else ""
-    return Load("127.0.0.1", where.ports[listener], RECIPIENTS, 1, sender, login, password, size=size, seconds=seconds)
+    return Load(host, where.ports[listener], RECIPIENTS, 1, sender, login, password, size=size, seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ class Ledger:
         pause: float = 0.0,
         seconds: float = 10,
         size: int = 2048,
+        host: str = "127.0.0.1",
     ) -> None:
         self.where, self.file, self.pause = where, file, pause
         self.acks: list[Ack] = []
         self.refused: Counter[str] = Counter()
         self._over, self._lock = threading.Event(), threading.Lock()
-        loads = {listener: load(where, listener, seconds, size) for listener in listeners}
+        loads = {listener: load(where, listener, seconds, size, host) for listener in listeners}
         self._threads = [
             threading.Thread(target=self._work, args=(x, loads[x]), daemon=True) for x in listeners for _ in range(senders)
         ]
