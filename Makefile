@@ -48,7 +48,7 @@ test-slow: ## the slow tests
 	$(IN_VENV) pytest -m slow --durations 15 || [ $$? -eq 5 ] # 5: there is none
 
 chaos: ## what is broken under load, and what became of the mail; ROOMS="kills matrix" for some of it
-	$(PREFLIGHT) test
+	$(PREFLIGHT) chaos
 	@$(MAKE) -s $(VENV)/.dev
 	@$(VENV)/bin/appliance build
 	$(IN_VENV) tests.chaos $(ROOMS)

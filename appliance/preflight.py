@@ -1,6 +1,6 @@
 """What this machine lacks, in one message with one apt line, before anything else is done.
 
-Runs with the standard library alone, before there is a virtual environment: ``python3 appliance/preflight.py [setup|test]``.
+Runs with the standard library alone, before there is a virtual environment: ``python3 appliance/preflight.py [MODE]``, see main().
 Ends with 0 when nothing is missing and with 69 (EX_UNAVAILABLE, sysexits.h) otherwise. The image builder asks it as well.
 """
 
@@ -23,6 +23,8 @@ PULLED = "debian:trixie-slim"
 KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp")
 #: program → Debian package; the real clients that the integration tests speak with
 CLIENTS = {"swaks": "swaks", "mbsync": "isync", "msmtp": "msmtp", "openssl": "openssl", "/usr/sbin/sshd": "openssh-server"}
+#: what `make chaos` makes its disks with
+DISKS = {"/usr/sbin/mkfs.btrfs": "btrfs-progs", "/usr/sbin/mkfs.ext4": "e2fsprogs"}
 UNAVAILABLE = 69
 
 
@@ -102,14 +104,24 @@ def base(needed: bool | None = None) -> list[Missing]:
 
 def clients() -> list[Missing]:
     """The mail clients that the tests drive."""
-    return [Missing(program, (package,)) for program, package in CLIENTS.items() if shutil.which(program) is None]
+    return _without(CLIENTS)
+
+
+def disks() -> list[Missing]:
+    """What fills disks and cuts their power."""
+    root = [] if os.geteuid() == 0 else [Missing("root, who may mount disks and kill by the host's pid", (), "sudo make chaos")]
+    return root + _without(DISKS)
+
+
+def _without(programs: dict[str, str]) -> list[Missing]:
+    return [Missing(program, (package,)) for program, package in programs.items() if shutil.which(program) is None]
 
 
 def main(arguments: list[str]) -> int:
-    """``setup`` (default), ``venv``: Python alone, ``test``: with the tests' clients."""
+    """``setup`` (default), ``venv``: Python alone, ``test``: with the tests' clients, ``chaos``: with its disks too."""
     mode = arguments[0] if arguments else "setup"
-    if mode not in ("setup", "venv", "test"):
-        print("usage: preflight.py [setup|venv|test]", file=sys.stderr)
+    if mode not in ("setup", "venv", "test", "chaos"):
+        print("usage: preflight.py [setup|venv|test|chaos]", file=sys.stderr)
         return 64
     lacking = python()
     if mode != "venv":
@@ -117,8 +129,10 @@ def main(arguments: list[str]) -> int:
         # without an engine nobody can ask whether it would get the base: what a bootstrap needs is then named as well, so that
         # the message is the only one
         lacking += without_engine + base(True if without_engine else None)
-    if mode == "test":
+    if mode in ("test", "chaos"):
         lacking += clients()
+    if mode == "chaos":
+        lacking += disks()
     if lacking:
         print(report(lacking, f"make {'setup' if mode == 'venv' else mode}"), file=sys.stderr)
     return UNAVAILABLE if lacking else 0

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import docker
 
 ROOM = "engine"
-#: SIGTERM ends it in order, and the containers with it; SIGKILL leaves them to the next one, which starts them anew
-SIGNALS = ("TERM", "KILL") * 3
+#: orderly ends
+STOPS = 4
 SUBNET = "198.19.77.0/24"
 #: seconds of patience with what never comes back
 NEVER = 40
@@ -56,26 +56,26 @@ def put_up(host: Host, folder: Path) -> Appliance:
 
 
 def struck(where: Appliance, host: Host) -> Iterator[Row]:
-    """Signals to dockerd under load; then the control: what `docker kill` ended, no restart policy brings back."""
+    """Ends of dockerd under load; the control: what `docker kill` ended, no restart policy brings back."""
     address = host.docker_host.partition("@")[2]
-    seconds = []
     with tempfile.TemporaryDirectory(prefix="t-chaos-") as folder:
         with Ledger(where, Path(folder) / "ledger", senders=1, host=address) as ledger:
             answering(ledger, time.time())
-            for signal in SIGNALS:
-                seconds.append(answering(ledger, restarted(where, host, signal)))
-                print(f"    {signal} {seconds[-1]:.1f} s", file=sys.stderr, flush=True)
-            idents = ledger.idents
-            host.sh(f"docker kill {where.name}-postfix")
+            seconds = [stopped(where, host, ledger) for _ in range(STOPS)]
+            where.client.api.kill(f"{where.name}-postfix")
             gone = time.time()
             until(lambda: time.time() > gone + NEVER or ledger.answered("smtp", gone + 1), "time passes", NEVER + 10)
-            never = time.time() - gone
-            host.sh(f"docker start {where.name}-postfix")
+            never, dead = time.time() - gone, len(down(where))
+            where.cli("-y", "up", "--no-verify")
+            left = killed(where, host)
+            where.cli("-y", "up", "--no-verify")
+            answering(ledger, time.time())
+        idents = ledger.idents
         lost = idents - set(drained(where, idents))
         forgotten = forgetful(where, address)
     yield Row(
         ROOM,
-        f"acknowledged mails lost or refused for good, of {len(idents):,}, the engine ended {len(SIGNALS)} times",
+        f"acknowledged mails lost or refused for good, of {len(idents):,}, the engine stopped {STOPS} times and killed once",
         "mails",
         len(lost) + sum(ledger.hard.values()),
         floor=0,
@@ -85,7 +85,7 @@ def struck(where: Appliance, host: Host) -> Iterator[Row]:
     )
     yield Row(
         ROOM,
-        "both listeners acknowledge again after the restart of the last container",
+        "both listeners acknowledge again after a stopped engine's restart of the last container",
         "s",
         max(seconds),
         floor=10,
@@ -93,12 +93,23 @@ def struck(where: Appliance, host: Host) -> Iterator[Row]:
         spread=(min(seconds), max(seconds)),
         control=Control("a container that `docker kill` ended", never),
     )
+    yield Row(
+        ROOM,
+        "containers that an engine leaves down after it was killed, until `appliance up`",
+        "containers",
+        len(left),
+        floor=0,
+        goal=0,
+        control=Control("a container that `docker kill` ended", dead),
+        note="dockerd stops what outlived it as if a user had, and `unless-stopped` heeds that" if left else "",
+        raw={"down": left},
+    )
 
 
-def restarted(where: Appliance, host: Host, signal: str) -> float:
-    """Ends dockerd, which its host starts again at once; when the last container was started again."""
+def stopped(where: Appliance, host: Host, ledger: Ledger) -> float:
+    """Ends dockerd in order; seconds from the start of the last container until mail is acknowledged."""
     since = time.time()
-    host.sh(f"kill -{signal} $(cat /run/docker.pid)")
+    end(host, "TERM")
 
     def look() -> float | None:
         try:
@@ -107,4 +118,32 @@ def restarted(where: Appliance, host: Host, signal: str) -> float:
             return None  # dockerd is not back yet
         return max(starts) if min(starts) > since else None
 
-    return until(look, "dockerd and all containers are back", 120)
+    seconds = answering(ledger, until(look, "dockerd and all containers are back", 120))
+    print(f"    stopped: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return seconds
+
+
+def killed(where: Appliance, host: Host) -> list[str]:
+    """SIGKILL for dockerd alone: containerd and the containers outlive it. Who is still down some time later."""
+    old, since = host.sh("cat /run/docker.pid").strip(), time.time()
+    end(host, "KILL")
+    until(lambda: (host.answers() and host.sh("cat /run/docker.pid").strip() != old) or None, "dockerd is back", 60)
+
+    def look() -> list[str] | None:
+        try:
+            found = down(where)
+        except (OSError, DockerException):
+            return None
+        return found if time.time() > since + NEVER or (not found and time.time() > since + NEVER / 2) else None
+
+    return until(look, "dockerd answers", NEVER + 60)
+
+
+def down(where: Appliance) -> list[str]:
+    """Services that do not run."""
+    return [name for name in services(where) if not began(where, name)]
+
+
+def end(host: Host, signal: str) -> None:
+    """A signal for dockerd, which its host starts again at once."""
+    host.sh(f"kill -{signal} $(cat /run/docker.pid)")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos import kills, matrix
+from tests.chaos import full, kills, matrix, power
 from tests.chaos.cells import tried
 from tests.chaos.world import services
+from tests.instances import Instances
 from tests.integration.running import Appliance
+
+if TYPE_CHECKING:
+    import docker
 
 PARTS = {part.name: part for part in matrix.PARTS}
 #: cells that take seconds: those that end with a time limit are in `make chaos`
@@ -51,3 +57,11 @@ def test_the_limits_are_those_that_are_rendered(appliance_up: Appliance) -> None
     main_cf = appliance_up.exec("postfix", "postconf", "submission_milters", "mx_milters")
     found = {s: float(n) for s, n in re.findall(r"unix:/sock/([^/]+)/[^}]*content_timeout=(\d+)s", main_cf)}
     assert found == {part.service: part.limit for part in PARTS.values() if part.socket == "milter.sock"}
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@pytest.mark.parametrize("room", [power, full], ids=lambda m: m.ROOM)
+def test_a_whole_room(engine: docker.DockerClient, instances: Instances, room: ModuleType) -> None:
+    for row in room.rows(engine, instances):
+        assert row.verdict in ("goal", "floor", "context"), row

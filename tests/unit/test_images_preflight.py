@@ -176,6 +176,15 @@ def test_an_ordinary_user_is_told_of_everything_that_is_not_theirs_yet(copy: Pat
     assert result.stderr.count("apt-get install") == 1
 
 
+def test_chaos_needs_root_and_what_makes_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight.shutil, "which", lambda _: None)
+    monkeypatch.setattr(preflight.os, "geteuid", lambda: 1000)
+    said = preflight.report(preflight.disks(), "make chaos")
+    assert "root, who may mount disks" in said
+    assert "btrfs-progs e2fsprogs\n" in said
+    assert said.endswith("sudo make chaos")
+
+
 def test_packages_are_named_once() -> None:
     text = preflight.report([Missing("a", ("x", "y")), Missing("b", ("x",)), Missing("c", (), "do this")], "make try")
     assert text.splitlines()[1:4] == ["  - a", "  - b", "  - c"]
