@@ -1,6 +1,6 @@
 """What this machine lacks, in one message with one apt line, before anything else is done.
 
-Runs with the standard library alone, before there is a virtual environment: ``python3 appliance/preflight.py [MODE]``, see main().
+Runs with the standard library alone, before there is a virtual environment: ``python3 appliance/preflight.py [MODE]``.
 Ends with 0 when nothing is missing and with 69 (EX_UNAVAILABLE, sysexits.h) otherwise. The image builder asks it as well.
 """
 

@@ -177,8 +177,8 @@ def test_an_ordinary_user_is_told_of_everything_that_is_not_theirs_yet(copy: Pat
 
 
 def test_chaos_needs_root_and_what_makes_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight.shutil, "which", lambda _: None)
-    monkeypatch.setattr(preflight.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     said = preflight.report(preflight.disks(), "make chaos")
     assert "root, who may mount disks" in said
     assert "btrfs-progs e2fsprogs\n" in said
