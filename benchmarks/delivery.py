@@ -140,7 +140,7 @@ def ceiling(client: docker.DockerClient, arm: Arm) -> Row:
         entrypoint=[],
         detach=True,
         labels={LABEL: arm.name},
-        user="0:0",
+        user="65534:65534",
     )
     try:
         sink.reload()

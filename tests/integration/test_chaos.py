@@ -35,7 +35,6 @@ def test_nothing_acknowledged_is_lost_when_two_or_all_are_killed(appliance_up: A
     found = kills.struck(appliance_up, strikes, pause=0.1, rest=False)
     assert found.acknowledged >= 10
     assert (found.lost, found.hard) == ((), {})
-    assert max(found.seconds) < 15  # the figure itself, 3 s, is measured on a machine that does nothing else
 
 
 def test_what_nobody_kept_is_counted_as_lost(appliance_up: Appliance) -> None:
