@@ -1,4 +1,4 @@
-# make setup | try | down | test | test-slow | chaos | check | golden
+# make setup | try | down | test | test-slow | bench | chaos | check | golden
 # A target says in one message what the machine lacks, with one apt line, before it does anything (appliance/preflight.py).
 
 PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +15,7 @@ ifneq ($(shell cat $(VENV)/.product 2>/dev/null),$(CURDIR))
 $(shell rm -f $(VENV)/.product $(VENV)/.dev)
 endif
 
-.PHONY: help setup try down test test-slow chaos check golden
+.PHONY: help setup try down test test-slow bench chaos check golden
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,12 @@ test-slow: ## the slow tests
 	@$(MAKE) -s $(VENV)/.dev
 	@$(VENV)/bin/appliance build
 	$(IN_VENV) pytest -m slow --durations 15 || [ $$? -eq 5 ] # 5: there is none
+
+bench: ## how fast and how small, on a machine that does nothing else; ROOMS="controller delivery" for some of it
+	$(PREFLIGHT) test
+	@$(MAKE) -s $(VENV)/.dev
+	@$(VENV)/bin/appliance build
+	$(IN_VENV) benchmarks $(ROOMS)
 
 chaos: ## what is broken under load, and what became of the mail; ROOMS="kills matrix" for some of it
 	$(PREFLIGHT) chaos
