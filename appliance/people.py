@@ -24,8 +24,8 @@ class People:
     ``members``: spelling → local mailboxes reached at the end, aliases expanded wholly (the quota check).
     ``owners``: spelling → logins that may send as it. ``outside``: alias → addresses elsewhere (they need SRS).
     ``postmasters``: mailboxes that mail to postmaster or abuse reaches; it is delivered there when they are full too.
-    ``removed``: spellings of mailboxes that were removed and whose entry in ``recipients`` keeps them out of a catch-all; that entry
-    makes them known, so what is sent to them must be refused by name.
+    ``removed``: spellings of removed mailboxes whose entry in ``recipients`` keeps them out of a catch-all; that entry makes them
+    known, so what is sent to them must be refused by name.
     ``probe``: the appliance's own mailbox, never in ``mailboxes``.
     """
 

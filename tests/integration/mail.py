@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import imaplib
+import re
 import secrets
 import smtplib
 import ssl
@@ -117,6 +118,23 @@ def imap(where: Appliance, login: str, password: str = "") -> imaplib.IMAP4_SSL:
         client.shutdown()
         raise
     return client
+
+
+def begin_idle(client: imaplib.IMAP4_SSL) -> None:
+    """IDLE (RFC 2177) on the INBOX."""
+    client.select()
+    client.send(b"i IDLE\r\n")
+    while not client.readline().startswith(b"+"):
+        pass
+
+
+def idle_is_told(client: imaplib.IMAP4_SSL, where: Appliance) -> None:
+    """alice's session that is in IDLE is told of a mail that arrives now."""
+    assert until_accepted(lambda: arrive(where, f"{time.time_ns()}@tests")).accepted
+    line = client.readline()
+    while line.startswith(b"* OK Still here"):
+        line = client.readline()
+    assert re.match(rb"\* \d+ (EXISTS|RECENT)", line), line
 
 
 def mailbox(where: Appliance, login: str = "alice@example.org") -> dict[str, int]:

@@ -36,6 +36,10 @@ PASSWORDS: Mapping[str, str] = {
     "full@example.org": "full's password",
     "info@xn--bcher-kva.example": "info's password",
     "jürgen@xn--bcher-kva.example": "Jürgens Paßwort",
+    # not there at first
+    "new@xn--bcher-kva.example": "new's password",
+    "back@xn--bcher-kva.example": "back's password",
+    "later@xn--bcher-kva.example": "later's password",
 }
 NEXT_HOP = 2626  # port of a next hop in Postfix's own network
 PATIENCE = 300  # seconds for `up`

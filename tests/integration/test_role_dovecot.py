@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.resources import folder
-from tests.integration.mail import arrive, fill, imap, mailbox, trusting, until_accepted, wait_for
+from tests.integration.mail import arrive, begin_idle, fill, idle_is_told, imap, mailbox, trusting, until_accepted, wait_for
 from tests.integration.running import PASSWORDS, Appliance, hashed
 
 DIALOGS = folder("roles") / "dovecot" / "dialogs"
@@ -89,22 +89,6 @@ def test_every_spelling_is_one_mailbox(appliance_up: Appliance, spelling: str) -
         assert time.monotonic() < deadline, "the mail did not arrive in this mailbox"
         time.sleep(0.3)
     client.logout()
-
-
-def idle_is_told(client: imaplib.IMAP4_SSL, where: Appliance) -> None:
-    """IDLE (RFC 2177) tells of a mail that arrives now."""
-    assert until_accepted(lambda: arrive(where, f"{time.time_ns()}@tests")).accepted
-    line = client.readline()
-    while line.startswith(b"* OK Still here"):
-        line = client.readline()
-    assert re.match(rb"\* \d+ (EXISTS|RECENT)", line), line
-
-
-def begin_idle(client: imaplib.IMAP4_SSL) -> None:
-    client.select()
-    client.send(b"i IDLE\r\n")
-    while not client.readline().startswith(b"+"):
-        pass
 
 
 def test_a_reload_leaves_sessions_alone(appliance_up: Appliance) -> None:
