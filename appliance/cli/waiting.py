@@ -21,11 +21,12 @@ PAUSE = 3.0
 
 def wait(app: App, planned: Planned) -> None:
     """Waits for services whose health command ends with WAITING; says so, and goes on after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE  # of all together: what they wait for comes from the same place
     for service in candidates(planned):
         words = said(app, planned, service)
         if not words:
             continue
-        report, deadline = app.report(), time.monotonic() + PATIENCE
+        report = app.report()
         report.start("waiting", f"{service}: {words} (an interrupt leaves everything running)")
         while (words := said(app, planned, service)) and time.monotonic() < deadline:
             time.sleep(PAUSE)

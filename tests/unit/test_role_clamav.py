@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -117,3 +119,15 @@ def test_the_check_of_the_signatures_age_can_fail(days: int, red: bool) -> None:
 
     with pytest.raises(AssertionError, match="days old") if red else nullcontext():
         check({"clamd": Fake()}, {"services": ["clamd", "freshclam"]})
+
+
+@pytest.mark.parametrize(
+    ("there", "code"), [((), 75), (("daily.cvd",), 75), (("daily.cvd", "main.cvd"), 0), (("daily.cld", "main.cvd"), 0)]
+)
+def test_freshclam_waits_for_what_it_fetches_and_is_not_broken(tmp_path: Path, there: tuple[str, ...], code: int) -> None:
+    """75 is what `up` waits for outside its deadline: the first download takes minutes."""
+    for name in there:
+        (tmp_path / name).touch()
+    script = text(bundle(""), "freshclam", "health.sh").replace("/var/lib/clamav", str(tmp_path))
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (code, "no signatures yet\n" if code else "")
