@@ -35,7 +35,7 @@ def prune(site: Site) -> None:
         )
     site.hand.run("\n".join(scripts), "removing old releases")
     images = {m.runtime.image for m in every} - {m.runtime.image for m in kept}
-    _remove_images(site.api, sorted(images - _used_elsewhere(site.api, site.instance)))
+    _remove_images(site.api, sorted(unused_elsewhere(site.api, site.instance, images)))
 
 
 def old_releases(every: Sequence[Manifest]) -> set[str]:
@@ -55,11 +55,16 @@ def remove_volumes(api: Api, names: Iterable[str]) -> None:
                 raise
 
 
-def _used_elsewhere(api: Api, instance: str) -> set[str]:
-    """Image tags that other instances on this engine run, or may roll back to."""
+def unused_elsewhere(api: Api, instance: str, images: set[str]) -> set[str]:
+    """Of these tags, those that no other instance on this engine runs or may roll back to; none where one cannot be asked."""
     containers = api.get("/containers/json", all=True, filters={"label": [SERVICE]})
     others = {c["Labels"][INSTANCE] for c in containers if INSTANCE in c["Labels"]} - {instance}
-    return {m.runtime.image for other in others for m in records(api, other)} | {c["Image"] for c in containers}
+    try:
+        kept = {m.runtime.image for other in others for m in records(api, other)}
+    except Refused:
+        # a container that is half removed is listed and cannot be read: the images stay, and a later apply looks again
+        return set()
+    return images - kept - {c["Image"] for c in containers}
 
 
 def _remove_images(api: Api, tags: Sequence[str]) -> None:
