@@ -143,3 +143,21 @@ def a_month_later(where: Appliance, address: str) -> None:
     lines = dict(line.split() for line in path.read_text().splitlines() if not line.endswith(" ended"))
     earlier = date.fromisoformat(lines[address]) - timedelta(days=31)
     path.write_text(path.read_text().replace(f"{address} {lines[address]}", f"{address} {earlier}"))
+
+
+@pytest.mark.slow
+def test_a_new_domain_is_known_at_once(appliance_up: Appliance, people: People) -> None:
+    """Who asked for it before is not told the old answer again, by no process of Postfix."""
+
+    def answers(sessions: int) -> set[int]:
+        return {arrive(appliance_up, f"{n}@tests", "nobody@later.example").code for n in range(sessions)}
+
+    before = people.text
+    try:
+        assert answers(3) == {554}  # relaying
+        people.text = before.replace("\nmailboxes:", "\n  later.example: {}\nmailboxes:")
+        assert "reload postfix" in people.are()
+        assert answers(10) == {550}  # no such mailbox
+    finally:
+        people.text = before
+        people.are()
