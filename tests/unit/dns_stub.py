@@ -68,8 +68,7 @@ def serve(zone: Zone) -> Iterator[str]:
             if (answer := zone.answer(self.rfile.read(length), udp=False)) is not None:
                 self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
-    udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
-    tcp = socketserver.ThreadingTCPServer(udp.server_address, Tcp)
+    udp, tcp = both(Udp, Tcp)
     for server in (udp, tcp):
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
@@ -78,6 +77,19 @@ def serve(zone: Zone) -> Iterator[str]:
         for server in (udp, tcp):
             server.shutdown()
             server.server_close()
+
+
+def both(
+    udp: type[socketserver.BaseRequestHandler], tcp: type[socketserver.BaseRequestHandler]
+) -> tuple[socketserver.UDPServer, socketserver.TCPServer]:
+    """Servers on one port number: one that is free for UDP may be some connection's own for TCP, then another is taken."""
+    for _ in range(50):
+        first = socketserver.ThreadingUDPServer(("127.0.0.1", 0), udp)
+        try:
+            return first, socketserver.ThreadingTCPServer(first.server_address, tcp)
+        except OSError:
+            first.server_close()
+    raise OSError("no port is free for UDP and TCP")
 
 
 def free_port() -> int:
