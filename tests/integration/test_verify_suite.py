@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
+import secrets
+import smtplib
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from appliance.verify.run import verify
+from appliance.verify.steps.traces import speaks_ill
+from tests.integration.mail import arrive, imap, until_accepted
 from tests.integration.running import Appliance
 from tests.reports import Recorder
 
@@ -88,3 +94,22 @@ def test_what_is_asked_wrongly(appliance_up: Appliance, words: list[str], code: 
     end = appliance_up.cli(*words, check=False)
     assert end.returncode == code, end.stderr
     assert said in end.stderr
+
+
+def test_a_strangers_words_in_the_logs_count_for_nothing(appliance_up: Appliance) -> None:
+    """The step `logs` judges every service's lines, and a stranger's text stands in many of them."""
+    since, mark = int(time.time()), secrets.token_hex(4)
+    with smtplib.SMTP("127.0.0.1", appliance_up.ports["smtp"], timeout=30) as client:
+        client.ehlo(f"panic:{mark}")
+        client.mail(f'"fatal: {mark}"@elsewhere.example')
+        assert client.rcpt("nobody@example.org")[0] == 550
+    ident = f"imap: Fatal: master: {mark}"
+    assert until_accepted(lambda: arrive(appliance_up, ident)).accepted
+    with pytest.raises(imaplib.IMAP4.error):
+        imap(appliance_up, f"imap: Panic: {mark}@example.org", "x")
+    names = [s.name for s in appliance_up.app.bundle().services]
+    logs = appliance_up.engine.logs(appliance_up.name, names, follow=False, tail=None, since=since)
+    lines = [line.decode(errors="replace").rstrip() for _, line in logs]
+    said = " ".join(line.lower() for line in lines if mark in line)
+    assert all(f"{word}: " in said or f"{word}:{mark}" in said for word in ("panic", "fatal")), lines
+    assert [line for line in lines if speaks_ill(line, None)] == []
