@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def test_the_limits_are_those_that_are_rendered(appliance_up: Appliance) -> None
 
 @pytest.mark.slow
 @pytest.mark.root
+@pytest.mark.skipif(not Path("/usr/sbin/mkfs.btrfs").exists(), reason="not run: needs mkfs.btrfs (apt-get install btrfs-progs)")
 @pytest.mark.parametrize("room", [power, full], ids=lambda m: m.ROOM)
 def test_a_whole_room(engine: docker.DockerClient, instances: Instances, room: ModuleType) -> None:
     for row in room.rows(engine, instances):
