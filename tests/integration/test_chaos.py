@@ -25,7 +25,6 @@ SHORT = (
     ("clamav-milter", "garbage"),
     ("policy", "garbage"),
     ("quota of the store", "garbage"),
-    ("SASL", "missing"),
 )
 
 
