@@ -34,13 +34,14 @@ SIGNS = {
 class Planned:
     """A plan with everything that was looked at for it. ``before``: service → present files of the services that change.
 
-    ``left``: addresses whose mailbox leaves the spec.
+    ``left``: addresses whose mailbox leaves the spec; ``came``: of those that are new on the host.
     """
 
     plan: Plan
     observed: Observed
     before: Mapping[str, Mapping[str, bytes]]
     left: tuple[str, ...] = ()
+    came: frozenset[str] = frozenset()
 
 
 def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, bundle: Bundle | None = None) -> Planned:
@@ -67,7 +68,7 @@ def make(app: App, *, allow_remove: tuple[str, ...] = (), adopt: bool = False, b
             wanted = app.bundle(observed.host.families, removed=leaving)
         words = tuple(farewell(leaving, app.spec()))
         order = plan(wanted, observed, replace(wishes, removes_people=not come, notes=(*wishes.notes, *words)))
-    return Planned(order, observed, before, leaving)
+    return Planned(order, observed, before, leaving, come)
 
 
 def _notes(app: App, observed: Observed) -> list[str]:

@@ -123,7 +123,7 @@ def apply(app: App, planned: Planned, *, why: str, wait: int, break_lock: bool) 
 
     ring, spec = app.ring(), app.spec()
     # before anything is done: whoever is cut off here has somebody too many in the list, and nobody too few
-    removed.remember(ring.files, planned.left, spec.mailboxes, ring.now())
+    removed.remember(ring.files, planned.left, planned.came, ring.now())
     app.engine().apply(
         without_keys(planned.plan),
         lambda ref: ring.read(ref, spec),

@@ -47,11 +47,15 @@ def read(folder: Folder) -> tuple[Removed, ...]:
     return parse(folder.read(REMOVED), str(folder.path(REMOVED))) if folder.has(REMOVED) else ()
 
 
-def remember(folder: Folder, gone: Iterable[str], here: Container[str], now: datetime) -> None:
-    """Adds who goes and drops who is ``here`` again."""
+def remember(folder: Folder, gone: Iterable[str], back: Container[str], now: datetime) -> None:
+    """Adds who goes now and drops who comes ``back``.
+
+    Who is in the list already and goes now was here until now (an apply had failed, or the mailbox had come back): the time
+    begins anew.
+    """
     before = {r.address: r for r in read(folder)}
-    new = {a: Removed(a, now.date()) for a in gone if a not in before or before[a].ended}
-    _write(folder, before, {a: r for a, r in {**before, **new}.items() if a not in here})
+    new = {a: Removed(a, now.date()) for a in gone}
+    _write(folder, before, {a: r for a, r in {**before, **new}.items() if a not in back})
 
 
 def due(folder: Folder, here: Container[str], now: datetime) -> tuple[str, ...]:

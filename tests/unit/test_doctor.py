@@ -13,15 +13,8 @@ from appliance.cli.main import run
 from appliance.errors import Exit
 from appliance.observed import HostFacts, Observed, PortHolder
 from appliance.render.bundle import NetworkBundle
+from tests.unit.test_engine_verbs import SPEC
 
-SPEC = """version: 1
-name: t
-hostname: mail.example.org
-addresses: [203.0.113.7]
-postmaster: alice@example.org
-domains: {example.org: {}}
-mailboxes: {alice@example.org: {password: "{SHA512-CRYPT}$6$saltsalt$HASH"}}
-""".replace("HASH", "x" * 86)
 GIB = 2**30
 WELL = HostFacts("28.5.2", "1.51", (4, 6), 8 * GIB, 4 * GIB, 40 * GIB, ())
 WITHOUT = replace(WELL, families=(4,), without_ipv6='IPv6 is left out: /etc/docker/daemon.json needs "ip6tables": true')

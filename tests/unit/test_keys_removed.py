@@ -29,10 +29,13 @@ def test_nobody_went_and_nothing_is_written(folder: Folder) -> None:
     assert not folder.has(removed.REMOVED)
 
 
-def test_the_day_is_that_of_the_first_time(folder: Folder) -> None:
+def test_the_day_is_that_on_which_it_really_went(folder: Folder) -> None:
+    """An apply that failed has left the mailbox in place: its 30 days begin with the one that took it away."""
     removed.remember(folder, ("bob@example.org",), (), DAY)
-    removed.remember(folder, ("bob@example.org", "abel@example.org"), (), DAY + timedelta(days=3))
+    removed.remember(folder, ("abel@example.org",), (), DAY + timedelta(days=3))
     assert text(folder) == "abel@example.org 2026-03-04\nbob@example.org 2026-03-01\n"
+    removed.remember(folder, ("bob@example.org",), (), DAY + timedelta(days=40))
+    assert removed.due(folder, (), DAY + timedelta(days=41)) == ("abel@example.org",)
 
 
 def test_who_is_back_is_off_the_list(folder: Folder) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.cli.farewell import farewell, left
 from appliance.errors import ApplianceError
 from appliance.observed import FileMark, HostFacts, Manifest, Observed, ObservedService, PortHolder
 from appliance.plan import Wishes, plan
@@ -24,7 +23,6 @@ from appliance.render.bundle import (
     ServiceBundle,
     VolumeBundle,
 )
-from appliance.spec.model import Spec
 
 RUNTIME = Runtime(
     image="appliance/x:1",
@@ -324,42 +322,6 @@ def test_who_is_disabled_neither_comes_nor_goes() -> None:
     changes = plan(bundle(new), observed(found(old))).changes
     come, gone = moves(changes, {"x": {"users": USERS, "nologin": b""}})
     assert not come | gone
-
-
-GONE_SPEC = Spec.model_validate(
-    {
-        "version": 1,
-        "name": "t",
-        "hostname": "mail.example.org",
-        "postmaster": "alice@example.org",
-        "domains": {"example.org": {}, "xn--bcher-kva.example": {"catch_all": "alice@example.org"}},
-        "mailboxes": {"alice@example.org": {}, "off@example.org": {"enabled": False}},
-        "aliases": {"now@xn--bcher-kva.example": {"to": ["alice@example.org"]}},
-    }
-)
-
-
-@pytest.mark.parametrize(
-    ("gone", "words"),
-    [
-        ((), []),
-        (("off@example.org",), []),  # it is in the spec
-        (("bob@elsewhere.example",), []),  # its domain went with it
-        (("bob@example.org",), ["the mail of bob@example.org stays in the store for 30 days, then `appliance tend` removes it"]),
-        # the U-label spelling is the same mailbox, and what is an alias now is refused to nobody
-        (
-            ("bob@xn--bcher-kva.example", "bob@bücher.example", "now@xn--bcher-kva.example"),
-            [
-                "the mail of bob@xn--bcher-kva.example, now@xn--bcher-kva.example stays in the store for 30 days, then"
-                " `appliance tend` removes it",
-                "mail to bob@xn--bcher-kva.example is refused, and not caught by the catch-all: an alias of that name gives it to"
-                " somebody",
-            ],
-        ),
-    ],
-)
-def test_the_farewell_of_mailboxes(gone: tuple[str, ...], words: list[str]) -> None:
-    assert list(farewell(left(frozenset(gone), GONE_SPEC), GONE_SPEC)) == words
 
 
 def test_a_rotated_key_shows_as_another_key() -> None:
