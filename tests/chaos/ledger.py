@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 
 from appliance.bench.load import Client, Load, Refusal, Sent
-from tests.integration.running import PASSWORDS, Appliance
+from tests.integration.running import PASSWORDS, STAYING, Appliance
 
 LOGIN = "bob@example.org"
 #: who has room: the third has a quota of 20 KiB
-RECIPIENTS = [a for a in PASSWORDS if not a.startswith("full@")]
+RECIPIENTS = [a for a in STAYING if not a.startswith("full@")]
 LISTENERS = ("smtp", "submission")
 
 
